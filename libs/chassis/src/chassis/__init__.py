@@ -1,0 +1,1 @@
+"""What every Throughline service stands on."""

@@ -1,0 +1,1 @@
+"""The public events, documents and commands of Throughline."""

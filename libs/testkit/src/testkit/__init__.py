@@ -1,0 +1,1 @@
+"""The pytest plugin of Throughline: servers, clock, chaos, builders."""

@@ -1,0 +1,1 @@
+"""pytest plugin: what tests of any member may ask for."""

@@ -1,0 +1,1 @@
+"""The rules of approvals: standard library and `chassis.decision` only."""

@@ -1,0 +1,1 @@
+"""The rules of billing: standard library and `chassis.decision` only."""

@@ -1,0 +1,1 @@
+"""The rules of intake: standard library and `chassis.decision` only."""

@@ -1,0 +1,1 @@
+"""The rules of notifications: standard library and `chassis.decision` only."""

@@ -1,0 +1,1 @@
+"""The living request: stages, owners, clocks."""

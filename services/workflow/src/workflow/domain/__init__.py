@@ -1,0 +1,1 @@
+"""The rules of workflow: standard library and `chassis.decision` only."""
