@@ -40,7 +40,7 @@ def changed(value: T, **fields: Any) -> T:
     return copy
 
 
-class Refused(Exception):  # noqa: N818 — a refusal is an answer, named for what is wrong
+class Refused(Exception):
     """What was asked may not happen. Concerns the one message that asked; never a neighbour.
 
     A subclass is named for what is wrong, its `slug` is that name in kebab case, its `status` the HTTP status.

@@ -1,0 +1,161 @@
+"""PostgreSQL through asyncpg: two pools, and statements that are written with Core and compiled once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects import postgresql
+
+_DIALECT = postgresql.asyncpg.dialect()  # type: ignore[attr-defined]
+
+LOST = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.UniqueViolationError,
+)
+"""What a lost race looks like: read and decide again."""
+
+AWAY = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""What a database that cannot serve now looks like: wait and repeat."""
+
+
+class Unavailable(Exception):
+    """The database cannot be asked now; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """SQL text with the names of its parameters in order."""
+
+    sql: str
+    names: tuple[str, ...]
+
+    def arguments(self, values: dict[str, Any]) -> list[Any]:
+        """The values in the statement's order; a missing one is a KeyError."""
+        return [values[name] for name in self.names]
+
+
+def statement(clause: ClauseElement) -> Statement:
+    """Compile a Core statement to what asyncpg runs. Do it once, at import."""
+    compiled = clause.compile(dialect=_DIALECT)
+    defaults = {name: value for name, value in compiled.params.items() if value is not None}
+    names = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]
+    return _Fixed(compiled.string, names, defaults) if defaults else Statement(compiled.string, names)
+
+
+@dataclass(frozen=True)
+class _Fixed(Statement):
+    """A statement with literal values of its own beside the caller's."""
+
+    fixed: dict[str, Any]
+
+    def arguments(self, values: dict[str, Any]) -> list[Any]:
+        return [values[name] if name in values else self.fixed[name] for name in self.names]
+
+
+async def _no_reset(_: asyncpg.Connection) -> None:
+    """Nothing session-wide is ever set on a pooled connection, so nothing has to be reset."""
+
+
+class Database:
+    """One schema, as its service's runtime login sees it.
+
+    `writes` carries what must be durable, under a short lock timeout; `reads` runs without waiting for the WAL,
+    because numbers drawn while reading would otherwise make every read flush it.
+    """
+
+    def __init__(self, url: str, *, size: int = 8, pooled: bool = False, lock_timeout_ms: int = 250) -> None:
+        self._url = url
+        self._size = size
+        self._pooled = pooled
+        self._lock_timeout_ms = lock_timeout_ms
+        self._pools: dict[str, asyncpg.Pool] = {}
+        self._opening = asyncio.Lock()
+
+    async def _pool(self, name: str, **settings: str) -> asyncpg.Pool:
+        found = self._pools.get(name)
+        if found is None:
+            async with self._opening:
+                found = self._pools.get(name)
+                if found is None:
+                    found = self._pools[name] = await self._create(settings)
+        return found
+
+    async def _create(self, settings: dict[str, str]) -> asyncpg.Pool:
+        options: dict[str, Any] = {"statement_cache_size": 0} if self._pooled else {"server_settings": settings}
+        pool = asyncpg.create_pool(
+            self._url, min_size=0, max_size=self._size, reset=_no_reset, command_timeout=30, timeout=5, **options
+        )
+        await pool
+        return pool
+
+    async def writes(self) -> asyncpg.Pool:
+        """The pool for what must be durable."""
+        return await self._pool("writes", jit="off", lock_timeout=f"{self._lock_timeout_ms}ms")
+
+    async def reads(self) -> asyncpg.Pool:
+        """The pool for reads."""
+        return await self._pool("reads", jit="off", synchronous_commit="off")
+
+    async def fetch(self, query: Statement, **values: Any) -> list[asyncpg.Record]:
+        """All rows of a read; raises Unavailable when the database cannot be asked."""
+        return await self.read(query.sql, *query.arguments(values))
+
+    async def fetchrow(self, query: Statement, **values: Any) -> asyncpg.Record | None:
+        """The first row of a read, or None."""
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+    async def read(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """All rows of a read that is given as text."""
+        try:
+            async with (await self.reads()).acquire() as connection:
+                rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+                return rows
+        except AWAY as error:
+            raise Unavailable(str(error) or type(error).__name__) from error
+
+    async def execute(self, sql: str, *arguments: Any) -> str:
+        """Run one statement durably, by itself; raises Unavailable when it was not sent."""
+        try:
+            async with (await self.writes()).acquire() as connection:
+                return str(await connection.execute(sql, *arguments))
+        except AWAY as error:
+            raise Unavailable(str(error) or type(error).__name__) from error
+
+    @asynccontextmanager
+    async def begin(self, *, lock_timeout: str = "3s") -> AsyncIterator[asyncpg.Connection]:
+        """One transaction, committed at the end of the block."""
+        async with (await self.writes()).acquire() as connection, connection.transaction():
+            await connection.execute("SELECT set_config('lock_timeout', $1, true)", lock_timeout)
+            yield connection
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection of its own, outside the pools; the caller closes it."""
+        return await asyncpg.connect(self._url, timeout=5)
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        for pool in self._pools.values():
+            try:
+                await asyncio.wait_for(pool.close(), timeout=5)
+            except TimeoutError:
+                pool.terminate()
+        self._pools.clear()

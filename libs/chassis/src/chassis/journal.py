@@ -1,0 +1,177 @@
+"""How facts are written: domain records to journal columns and contract bytes, and back."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from contracts.base import Document, Event
+from pydantic import TypeAdapter
+
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+def _default(value: object) -> object:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, frozenset | set):
+        return sorted(value, key=str)
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
+def to_json(value: object) -> str:
+    """JSON of records, decimals (as strings), instants (RFC 3339, Z), ids, sets (sorted) and plain values."""
+    return orjson.dumps(value, default=_default, option=_OPTIONS).decode()
+
+
+class Encoded(NamedTuple):
+    """A fact's columns of the journal. `data` None with a topic is a tombstone."""
+
+    type: str
+    version: int
+    topic: str | None
+    key: str | None
+    data: str | None
+    personal: str | None
+    private: str | None
+    document: str | None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one class of facts is written and read back."""
+
+    fact: type
+    type: str
+    version: int
+    topic: str | None
+    names: tuple[str, ...]
+    personal: frozenset[str]
+    private: frozenset[str]
+    also: Callable[[Any], dict[str, Any]] | None
+    key: Callable[[Any], str] | None
+    document: str | None
+    tombstone: bool
+    adapter: TypeAdapter[Any]
+
+    def encode(self, fact: Any) -> Encoded:
+        """The journal columns of a fact."""
+        key = self.key(fact) if self.key else None
+        values = {name: getattr(fact, name) for name in self.names}
+        private = {name: values.pop(name) for name in self.private} if self.private else None
+        if self.tombstone:
+            kept = {**values, **(private or {})}
+            return Encoded(
+                self.type, self.version, self.topic, key, None, None, to_json(kept) if kept else None, self.document
+            )
+        if self.also:
+            values |= self.also(fact)
+        personal = {name: values.pop(name) for name in self.personal if values.get(name) is not None}
+        for name in self.personal:
+            values.pop(name, None)
+        return Encoded(
+            self.type,
+            self.version,
+            self.topic,
+            key,
+            to_json(values),
+            to_json(personal) if personal else None,
+            to_json(private) if private else None,
+            self.document,
+        )
+
+    def decode(self, data: str | None, personal: str | None, private: str | None) -> Any:
+        """The fact that these columns hold; erased personal fields read as None."""
+        values: dict[str, Any] = dict.fromkeys(self.personal & set(self.names))
+        for part in (data, personal, private):
+            if part:
+                values |= orjson.loads(part)
+        return self.adapter.validate_python({name: values[name] for name in self.names if name in values})
+
+
+class Codec:
+    """The facts of one aggregate: told on a topic, or noted in the journal alone.
+
+    Versions that are no longer written stay readable through `reads`.
+    """
+
+    def __init__(self) -> None:
+        self._by_fact: dict[type, Kind] = {}
+        self._by_type: dict[tuple[str, int], Kind] = {}
+
+    def told(
+        self,
+        fact: type,
+        event: type[Event],
+        *,
+        private: Iterable[str] = (),
+        also: Callable[[Any], dict[str, Any]] | None = None,
+        key: Callable[[Any], str] | None = None,
+    ) -> None:
+        """Facts that are published as `event`: same field names, but for `private` ones, which never leave.
+
+        `also` gives contract fields that are computed from the fact; `key` the Kafka key where it is not the subject.
+        """
+        kind = event.kind if issubclass(event, Document) else None
+        marks = frozenset(event.personal_fields())
+        self._add(fact, event.type, event.version, event.topic, marks, private, also, key, kind)
+
+    def noted(
+        self, fact: type, name: str, version: int = 1, *, personal: Iterable[str] = (), private: Iterable[str] = ()
+    ) -> None:
+        """Facts that are kept in the journal and not published."""
+        self._add(fact, name, version, None, frozenset(personal), private)
+
+    def tombstone(self, fact: type, document: type[Document], *, key: Callable[[Any], str] | None = None) -> None:
+        """Facts that end a document: an empty record with the document's key."""
+        self._add(
+            fact, f"{document.type}-erased", document.version, document.topic, frozenset(), (), None, key,
+            document.kind, tombstone=True,
+        )  # fmt: skip
+
+    def _add(
+        self,
+        fact: type,
+        name: str,
+        version: int,
+        topic: str | None,
+        personal: frozenset[str],
+        private: Iterable[str],
+        also: Callable[[Any], dict[str, Any]] | None = None,
+        key: Callable[[Any], str] | None = None,
+        document: str | None = None,
+        tombstone: bool = False,
+    ) -> None:
+        names = tuple(field.name for field in fields(fact))
+        kind = Kind(
+            fact, name, version, topic, names, personal, frozenset(private), also, key, document, tombstone,
+            TypeAdapter(fact),
+        )  # fmt: skip
+        if fact in self._by_fact or (name, version) in self._by_type:
+            raise ValueError(f"{fact.__name__} or {name}.v{version} is written twice")
+        self._by_fact[fact] = kind
+        self._by_type[name, version] = kind
+
+    def encode(self, fact: Any) -> Encoded:
+        """The journal columns of a fact; a KeyError names a class that no line of events.py writes."""
+        return self._by_fact[type(fact)].encode(fact)
+
+    def decode(self, name: str, version: int, data: str | None, personal: str | None, private: str | None) -> Any:
+        """The fact of a journal row, old versions included."""
+        return self._by_type[name, version].decode(data, personal, private)
+
+    def reads(self, name: str, version: int) -> bool:
+        """Whether rows of this type and version belong to this aggregate."""
+        return (name, version) in self._by_type
+
+    @property
+    def kinds(self) -> Iterable[Kind]:
+        """Every class of facts, as it is written."""
+        return self._by_fact.values()
+
+
+def subject_key(subject: UUID) -> str:
+    """The Kafka key of a stream: the request's id."""
+    return str(subject)
