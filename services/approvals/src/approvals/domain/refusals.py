@@ -1,0 +1,29 @@
+"""Why a vote is not taken."""
+
+from typing import ClassVar
+
+from chassis.decision import Forbidden, Refused, Unknown
+
+
+class UnknownApproval(Unknown):
+    """This request has no such approval."""
+
+    slug: ClassVar[str] = "unknown-approval"
+
+
+class NotAnApprover(Forbidden):
+    """Only the people who were asked may decide."""
+
+    slug: ClassVar[str] = "not-an-approver"
+
+
+class NoLongerActive(Forbidden):
+    """The approver has been switched off."""
+
+    slug: ClassVar[str] = "no-longer-active"
+
+
+class AlreadyVoted(Refused):
+    """Every approver has one vote, and this one is cast."""
+
+    slug: ClassVar[str] = "already-voted"
