@@ -63,7 +63,7 @@ class Postgres:
     def url(self, database: str = SUPERUSER, user: str = SUPERUSER, password: str | None = None) -> str:
         """An address for clients; the superuser's password is filled in when no other user is named."""
         secret = self.password if user == SUPERUSER and password is None else password or ""
-        return f"postgresql://{quote(user)}:{quote(secret)}@{LOOPBACK}:{self.port}/{quote(database)}"
+        return f"postgresql://{quote(user, safe='')}:{quote(secret, safe='')}@{LOOPBACK}:{self.port}/{quote(database)}"
 
     @property
     def password(self) -> str:

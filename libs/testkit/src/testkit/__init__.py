@@ -1,1 +1,6 @@
-"""The pytest plugin of Throughline: servers, clock, chaos, builders."""
+"""The test kit: servers and databases for tests, and ways to wait for what they do."""
+
+from testkit.databases import Database, Databases
+from testkit.eventually import eventually
+
+__all__ = ["Database", "Databases", "eventually"]
