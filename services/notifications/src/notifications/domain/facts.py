@@ -1,0 +1,139 @@
+"""What became true of a thread. Told facts have the contract's fields; `private` ones in events.py never leave."""
+
+from datetime import datetime
+from uuid import UUID
+
+from chassis.decision import Actor, record
+from notifications.domain.messages import Cause
+
+
+@record
+class ThreadOpened:
+    """Noted: a request to tell people about."""
+
+    number: str
+    contact_id: UUID
+    summary: str | None
+    owner_id: UUID | None
+    team_id: UUID | None
+    live: bool
+
+
+@record
+class ThreadWentLive:
+    """Noted: from here on people are told."""
+
+
+@record
+class AssigneeNoted:
+    """Noted: who is responsible."""
+
+    owner_id: UUID | None
+    team_id: UUID | None
+
+
+@record
+class SummaryNoted:
+    """Noted: the summary as it reads now."""
+
+    summary: str | None
+
+
+@record
+class MessagePlanned:
+    """Told: somebody is to be told of an event."""
+
+    message_id: UUID
+    cause_event_id: UUID
+    recipient_id: UUID
+    recipient_kind: str
+    channel: str
+    template: str
+    cause: Cause
+    content: dict[str, str]
+    planned_at: datetime
+
+
+@record
+class MessageSuppressed:
+    """Told: somebody is not told of an event, and why. Without `cause` it ends a planned mail."""
+
+    message_id: UUID
+    cause_event_id: UUID
+    recipient_id: UUID
+    template: str
+    reason: str
+    cause: Cause | None = None
+
+
+@record
+class AttemptStarted:
+    """Noted: from now on the mail may have gone out; its outcome must be known by `deadline`."""
+
+    message_id: UUID
+    attempt: int
+    deadline: datetime
+
+
+@record
+class AttemptPostponed:
+    """Noted: the recipient's address is not known here yet."""
+
+    message_id: UUID
+    next_at: datetime
+
+
+@record
+class AttemptFailed:
+    """Noted: surely not sent this time; tried again at `next_at`."""
+
+    message_id: UUID
+    attempt: int
+    reason: str
+    next_at: datetime
+
+
+@record
+class MessageAccepted:
+    """Told: the mail server took it."""
+
+    message_id: UUID
+    attempts: int
+    accepted_at: datetime
+
+
+@record
+class MessageRefused:
+    """Told: it will not be sent unless an operator asks again."""
+
+    message_id: UUID
+    reason: str
+    attempts: int
+    refused_at: datetime
+
+
+@record
+class MessageUnknown:
+    """Told: it may or may not have been sent; only an operator may send it again."""
+
+    message_id: UUID
+    attempts: int
+    since: datetime
+
+
+@record
+class MessageBounced:
+    """Told: it was accepted and came back."""
+
+    message_id: UUID
+    reason: str
+
+
+@record
+class RetryAsked:
+    """Noted: an operator wants it sent again."""
+
+    message_id: UUID
+    reason: str
+    asked_by: Actor
+    next_at: datetime
