@@ -1,0 +1,42 @@
+"""Request numbers as people read them (semantics, d6): unique and increasing, gaps allowed."""
+
+import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from chassis.decision import record
+
+SERIES = "request_numbers"
+_TOKEN = re.compile(r"\{([a-z]*)(:0?[1-9]\d?d)?\}")
+_KNOWN = {"", "year", "month", "day", "queue"}
+
+
+@record
+class Scheme:
+    """How a number is written.
+
+    `pattern` holds `{:06d}` for the number itself, exactly once: so no two requests read alike. `{year}`, `{month}`,
+    `{day}` (in the installation's zone) and `{queue}` may stand around it. Zero-padding grows when it must.
+    """
+
+    pattern: str = "R-{:06d}"
+    zone: str = "UTC"
+
+    def write(self, number: int, at: datetime, queue: str) -> str:
+        """The number of a request that was recorded `at` for `queue`."""
+        local = at.astimezone(ZoneInfo(self.zone))
+        return self.pattern.format(
+            number, year=f"{local:%Y}", month=f"{local:%m}", day=f"{local:%d}", queue=queue.upper()
+        )
+
+
+def checked(pattern: str, zone: str) -> Scheme:
+    """The scheme of this pattern and zone; raises ValueError, with the reason, for one that cannot serve."""
+    tokens = _TOKEN.findall(pattern)
+    if [name for name, _ in tokens].count("") != 1:
+        raise ValueError("a number's pattern holds {:06d} (or another width) exactly once")
+    unknown = [name for name, width in tokens if name not in _KNOWN or (name and width)]
+    if unknown or set("{}") & set(_TOKEN.sub("", pattern)):
+        raise ValueError("a number's pattern knows {year}, {month}, {day} and {queue} beside the number")
+    ZoneInfo(zone)
+    return Scheme(pattern, zone)
