@@ -53,6 +53,8 @@ class Aggregate(Generic[S]):
     persons: Callable[[S], Iterable[UUID]] = _nothing
     refs: Callable[[Any], Iterable[tuple[str, str]]] = _nothing
     numbers: Callable[[Any], Sequence[str]] = _nothing
+    messages: Sequence[type] = ()
+    """Messages that reactions may send to it; their class names are kept in the table of waiting messages."""
     edits: frozenset[type] = frozenset()
     """Facts that move the edit version (the ETag): what a person edits."""
     contact_column: str | None = None

@@ -4,5 +4,5 @@ from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """This process's time. Decisions use the database's (`clock_timestamp()`); this is for edges: tokens, logs, ages."""
+    """This process's time, for edges (tokens, logs, ages). Decisions use the database's `clock_timestamp()`."""
     return datetime.now(UTC)

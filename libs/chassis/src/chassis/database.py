@@ -10,7 +10,7 @@ import asyncpg
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import postgresql
 
-_DIALECT = postgresql.asyncpg.dialect()  # type: ignore[attr-defined]
+_DIALECT = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 LOST = (
     asyncpg.SerializationError,
@@ -145,7 +145,7 @@ class Database:
         """One transaction, committed at the end of the block."""
         async with (await self.writes()).acquire() as connection, connection.transaction():
             await connection.execute("SELECT set_config('lock_timeout', $1, true)", lock_timeout)
-            yield connection
+            yield connection  # type: ignore[misc]
 
     async def connect(self) -> asyncpg.Connection:
         """A connection of its own, outside the pools; the caller closes it."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import orjson
 from contracts.base import Document, Event
@@ -158,6 +157,10 @@ class Codec:
         """The journal columns of a fact; a KeyError names a class that no line of events.py writes."""
         return self._by_fact[type(fact)].encode(fact)
 
+    def is_told(self, fact: Any) -> bool:
+        """Whether facts of this class are published."""
+        return self._by_fact[type(fact)].topic is not None
+
     def decode(self, name: str, version: int, data: str | None, personal: str | None, private: str | None) -> Any:
         """The fact of a journal row, old versions included."""
         return self._by_type[name, version].decode(data, personal, private)
@@ -170,8 +173,3 @@ class Codec:
     def kinds(self) -> Iterable[Kind]:
         """Every class of facts, as it is written."""
         return self._by_fact.values()
-
-
-def subject_key(subject: UUID) -> str:
-    """The Kafka key of a stream: the request's id."""
-    return str(subject)

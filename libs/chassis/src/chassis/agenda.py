@@ -1,0 +1,140 @@
+"""What must happen by itself: timers from each aggregate's agenda, and messages that wait (architecture, section 6)."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from chassis.aggregate import Aggregate
+from chassis.asked import Asked, Outcome
+from chassis.database import AWAY, LOST, Database, Unavailable
+from chassis.decider import Decider
+from chassis.decision import SYSTEM, TimerDue
+from chassis.ids import derived_id
+from chassis.waiting import DUE, Revive, of_subject
+
+log = logging.getLogger(__name__)
+
+_LIMIT = 500
+_LONGEST_SLEEP = 0.2
+_RETRY = tuple(timedelta(seconds=s) for s in (1, 5, 30, 300))
+_NEXT = (
+    "SELECT least((SELECT min(at) FROM wake), (SELECT min(next_at) FROM waiting WHERE next_at IS NOT NULL)), "
+    "clock_timestamp()"
+)
+_DUE = (
+    "SELECT r.id FROM wake w JOIN {table} r ON r.id = w.subject "
+    "WHERE w.aggregate = '{name}' AND w.at <= clock_timestamp() ORDER BY w.at LIMIT {limit} FOR UPDATE OF r SKIP LOCKED"
+)
+
+
+class Woken(Protocol):
+    """Something that can be waited for: a notification of another process, at the latest after `seconds`."""
+
+    async def wait(self, seconds: float) -> None: ...
+
+
+class Agenda:
+    """One process's sweep over everything of its service that is due."""
+
+    def __init__(
+        self,
+        database: Database,
+        deciders: Mapping[str, Decider[Any]],
+        revive: Revive,
+        *,
+        on_outcome: Callable[[Asked, Outcome], Awaitable[None]] | None = None,
+    ) -> None:
+        self._database = database
+        self._deciders = deciders
+        self._revive = revive
+        self._on_outcome = on_outcome
+        self._failures: dict[UUID, int] = {}
+        self.fired = 0
+        self.latest = 0.0
+        """Seconds that the latest sweep's first timer was late."""
+
+    async def run(self, woken: Woken) -> None:
+        """Sweep for ever: at once after a wake-up, and whenever something falls due."""
+        while True:
+            try:
+                busy = await self.sweep()
+                seconds = 0.0 if busy else await self._idle_for()
+            except (Unavailable, *AWAY, *LOST) as error:
+                log.warning("the agenda could not be swept: %s", error)
+                seconds = 1.0
+            if seconds:
+                await woken.wait(seconds)
+
+    async def _idle_for(self) -> float:
+        due, now = (await self._database.read(_NEXT))[0]
+        if due is None:
+            return _LONGEST_SLEEP
+        return float(min(_LONGEST_SLEEP, max(0.0, (due - now).total_seconds())))
+
+    async def sweep(self) -> bool:
+        """Decide what is due now; whether there may be more."""
+        busy = False
+        for decider in self._deciders.values():
+            busy = await self._timers(decider) or busy
+            busy = await self._waiting(decider) or busy
+        return busy
+
+    # -- timers --------------------------------------------------------------------------------------------------
+
+    async def _timers(self, decider: Decider[Any]) -> bool:
+        aggregate = decider.aggregate
+        query = _DUE.format(table=aggregate.table.name, name=aggregate.name, limit=_LIMIT)
+        async with self._database.begin() as connection:
+            await connection.execute("SET LOCAL enable_bitmapscan = off")
+            subjects = [row["id"] for row in await connection.fetch(query)]
+            if subjects:
+                subjects.sort()
+                self.fired += await decider.sweep(
+                    connection,
+                    subjects,
+                    lambda subject, state, now: due(aggregate, subject, state, now),
+                    self._retry_at,
+                )
+        return len(subjects) == _LIMIT
+
+    def _retry_at(self, subject: UUID, now: datetime) -> datetime:
+        failures = self._failures.get(subject, 0)
+        self._failures[subject] = failures + 1
+        return now + _RETRY[min(failures, len(_RETRY) - 1)]
+
+    # -- waiting messages ----------------------------------------------------------------------------------------
+
+    async def _waiting(self, decider: Decider[Any]) -> bool:
+        subjects = [row["subject"] for row in await self._database.read(DUE, decider.aggregate.name, _LIMIT)]
+        for subject in subjects:
+            await self._drain(decider, subject)
+        return len(subjects) == _LIMIT
+
+    async def _drain(self, decider: Decider[Any], subject: UUID) -> None:
+        """Decide everything that waits for one request, in its order, until one of them must wait on."""
+        batch = [self._revive(row) for row in await of_subject(self._database, decider.aggregate.name, subject)]
+        outcomes = await decider.handle_batch(batch)
+        if self._on_outcome is not None:
+            for asked, outcome in zip(batch, outcomes, strict=True):
+                await self._on_outcome(asked, outcome)
+
+
+def due(aggregate: Aggregate[Any], subject: UUID, state: Any, now: datetime) -> Sequence[Asked]:
+    """The entries of an agenda whose time has come, as messages in order of due time."""
+    entries = sorted((at, kind, ref) for (kind, ref), at in aggregate.agenda(state).items() if at <= now)
+    asked = []
+    for at, kind, ref in entries:
+        identifier = derived_id(subject, at, 0, f"{kind}/{ref}")
+        asked.append(
+            Asked(
+                subject=subject,
+                message=TimerDue(kind, ref, at),
+                id=identifier,
+                actor=SYSTEM,
+                correlation_id=identifier,
+                at=at,
+            )
+        )
+    return asked

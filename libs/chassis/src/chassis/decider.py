@@ -1,0 +1,334 @@
+"""Load, decide, save, tell: the one loop that every message goes through, in batches (architecture, section 3)."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import asyncpg
+
+from chassis.aggregate import Aggregate
+from chassis.asked import Asked, KeyReused, Outcome, UnknownOutcome
+from chassis.database import AWAY, LOST, Database, Unavailable
+from chassis.documents import Documents
+from chassis.folding import Fold
+from chassis.reading import Reader, Reading, Wanted, wanted_by
+from chassis.writing import Write, Writer
+
+__all__ = ["Asked", "Decider", "Outcome", "Unavailable", "UnknownOutcome"]
+
+S = TypeVar("S")
+log = logging.getLogger(__name__)
+
+_OPTIMISTIC_TRIES = 3
+_LOCKED_TRIES = 20
+_BATCH = 500
+
+_LOCK = "SELECT id FROM {table} WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
+_DRAW = (
+    "INSERT INTO series AS s (name, last) VALUES ($1, $2) "
+    "ON CONFLICT (name) DO UPDATE SET last = s.last + excluded.last RETURNING last"
+)
+
+
+class _Lost(Exception):
+    """Somebody else wrote first: read and decide again."""
+
+    def __init__(self, gate: str) -> None:
+        super().__init__(gate)
+        self.gate = gate
+
+
+class Decider(Generic[S]):
+    """Decides the messages of one aggregate, for HTTP callers, Kafka batches and sweeps alike.
+
+    `on_commit(facts, wakes)` is called after every commit that wrote facts or moved a wake-up.
+    """
+
+    def __init__(
+        self,
+        aggregate: Aggregate[S],
+        database: Database,
+        documents: Documents,
+        writer: Writer,
+        on_commit: Callable[[bool, bool], None] = lambda facts, wakes: None,
+    ) -> None:
+        self.aggregate = aggregate
+        self.counts: Counter[str] = Counter()
+        """batches, messages, facts, lost, locked: what the metrics read."""
+        self._database = database
+        self._documents = documents
+        self._writer = writer
+        self._reader = Reader(aggregate)
+        self._on_commit = on_commit
+        self._pending: list[tuple[Asked, asyncio.Future[Outcome]]] = []
+        self._in_flight: dict[UUID, tuple[bytes | None, asyncio.Future[Outcome]]] = {}
+        self._runner: asyncio.Task[None] | None = None
+
+    # -- HTTP: group commit --------------------------------------------------------------------------------------
+
+    async def handle(self, asked: Asked) -> Outcome:
+        """Decide one message together with all that arrived while the last batch was being written.
+
+        The answer follows the commit. Raises Unavailable (nothing written) and UnknownOutcome.
+        """
+        if asked.remember and (first := self._in_flight.get(asked.id)) is not None:
+            return await self._join(asked, *first)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if asked.remember:
+            self._in_flight[asked.id] = (asked.request_hash, future)
+        self._pending.append((asked, future))
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.create_task(self._run())
+        try:
+            return await asyncio.shield(future)
+        finally:
+            if future.done():
+                self._in_flight.pop(asked.id, None)
+
+    async def _join(self, asked: Asked, hashed: bytes | None, future: asyncio.Future[Outcome]) -> Outcome:
+        if hashed != asked.request_hash:
+            return Outcome(asked.subject, refused=KeyReused("this key is in use with other content"))
+        first = await asyncio.shield(future)
+        return Outcome(
+            first.subject, first.answer, first.edit_version, first.sequence, True, first.refused, first.error
+        )
+
+    async def _run(self) -> None:
+        while self._pending:
+            taken, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
+            try:
+                outcomes = await self.handle_batch([asked for asked, _ in taken])
+            except Exception as error:  # noqa: BLE001 — every caller of the batch is told
+                for asked, future in taken:
+                    self._in_flight.pop(asked.id, None)
+                    if not future.cancelled():
+                        future.set_exception(error)
+                continue
+            for (asked, future), outcome in zip(taken, outcomes, strict=True):
+                self._in_flight.pop(asked.id, None)
+                if not future.cancelled():
+                    future.set_result(outcome)
+
+    # -- a batch -------------------------------------------------------------------------------------------------
+
+    async def handle_batch(self, batch: Sequence[Asked]) -> list[Outcome]:
+        """Decide a batch in order and write it in one statement; outcomes stand in the order of the messages.
+
+        Raises Unavailable when the database cannot be asked and UnknownOutcome when a write was cut off.
+        """
+        if not batch:
+            return []
+        self.counts["batches"] += 1
+        self.counts["messages"] += len(batch)
+        await self._documents.refresh()
+        claims: frozenset[str] = frozenset()
+        for _ in range(_OPTIMISTIC_TRIES):
+            try:
+                outcomes = await self._optimistic(batch, claims)
+            except _Lost as lost:
+                self.counts["lost"] += 1
+                claims |= await self._contested(batch, lost)
+                continue
+            except asyncpg.PostgresError as error:
+                return await self._halved(batch, error)
+            if outcomes is None:
+                break
+            return outcomes
+        return await self._locked(batch, claims)
+
+    async def _read(self, batch: Sequence[Asked], claims: frozenset[str]) -> Reading[S]:
+        subjects, wanted = self._wanted(batch, claims)
+        sql, arguments = self._reader.query(subjects, wanted)
+        return self._reader.take(await self._database.read(sql, *arguments), subjects, wanted)
+
+    def _wanted(self, batch: Sequence[Asked], claims: frozenset[str]) -> tuple[list[UUID], Wanted]:
+        subjects = sorted({asked.subject for asked in batch})
+        documents = self._documents
+        return subjects, wanted_by(self.aggregate, batch, documents.is_cached, documents.own_tables, claims)
+
+    async def _fold(self, batch: Sequence[Asked], reading: Reading[S]) -> tuple[Fold[S], list[Outcome]]:
+        fold, outcomes = self._decide(batch, reading)
+        if fold.missed and await self._documents.fetch(fold.missed):
+            fold, outcomes = self._decide(batch, reading)
+        return fold, outcomes
+
+    def _decide(
+        self, batch: Sequence[Asked], reading: Reading[S], drawn: dict[str, list[int]] | None = None
+    ) -> tuple[Fold[S], list[Outcome]]:
+        fold = Fold(self.aggregate, self._documents, reading, drawn)
+        outcomes = [fold.take(asked) for asked in batch]
+        fold.unblock({asked.subject for asked in batch if asked.waiting_id is not None and asked.stream is not None})
+        return fold, outcomes
+
+    async def _optimistic(self, batch: Sequence[Asked], claims: frozenset[str]) -> list[Outcome] | None:
+        """Two round trips and no lock; None when the facts draw numbers, which needs the locked form."""
+        reading = await self._read(batch, claims)
+        fold, outcomes = await self._fold(batch, reading)
+        if fold.asked_numbers:
+            return None
+        write = self._writer.write(fold)
+        if write.facts or write.arguments:
+            await self._commit(write)
+        return outcomes
+
+    async def _commit(self, write: Write) -> None:
+        sent = False
+        try:
+            async with (await self._database.writes()).acquire() as connection:
+                sent = True
+                await connection.execute(write.sql, *write.arguments)
+        except LOST as error:
+            raise _Lost(type(error).__name__) from error
+        except asyncpg.InvalidTextRepresentationError as error:
+            raise _lost(error) from error
+        except AWAY as error:
+            if sent:
+                raise UnknownOutcome(str(error) or type(error).__name__) from error
+            raise Unavailable(str(error) or type(error).__name__) from error
+        self._written(write)
+
+    def _written(self, write: Write) -> None:
+        self.counts["facts"] += write.facts
+        for kind, key, _, doc in write.documents:
+            self._documents.put(kind, key, doc)
+        if write.facts or write.wakes:
+            self._on_commit(bool(write.facts), write.wakes)
+
+    async def _contested(self, batch: Sequence[Asked], lost: _Lost) -> frozenset[str]:
+        """The claims that the batch wanted, so that the next read tells who holds them."""
+        if lost.gate != "claimed":
+            return frozenset()
+        fold, _ = self._decide(batch, await self._read(batch, frozenset()))
+        return frozenset(fold.claims()[0])
+
+    # -- locked --------------------------------------------------------------------------------------------------
+
+    async def _locked(self, batch: Sequence[Asked], claims: frozenset[str]) -> list[Outcome]:
+        """The same under row locks: first those that are free, then, waiting for them, the rest."""
+        outcomes: dict[int, Outcome] = {}
+        rest: Sequence[tuple[int, Asked]] = list(enumerate(batch))
+        for attempt in range(_LOCKED_TRIES):
+            self.counts["locked"] += 1
+            try:
+                done, rest = await self._locked_round(rest, claims, skip=attempt == 0)
+            except _Lost as lost:
+                claims |= await self._contested([asked for _, asked in rest], lost)
+                await asyncio.sleep(0.005 * attempt)
+                continue
+            except asyncpg.PostgresError as error:
+                done = dict(zip((n for n, _ in rest), await self._halved([a for _, a in rest], error), strict=True))
+                rest = []
+            outcomes |= done
+            if not rest:
+                return [outcomes[n] for n in range(len(batch))]
+        raise Unavailable("its rows stay locked")
+
+    async def _locked_round(
+        self, rest: Sequence[tuple[int, Asked]], claims: frozenset[str], *, skip: bool
+    ) -> tuple[dict[int, Outcome], list[tuple[int, Asked]]]:
+        batch = [asked for _, asked in rest]
+        sent = False
+        try:
+            async with self._database.begin() as connection:
+                subjects, wanted = self._wanted(batch, claims)
+                lock = _LOCK.format(table=self.aggregate.table.name) + (" SKIP LOCKED" if skip else "")
+                held = {row["id"] for row in await connection.fetch(lock, subjects)}
+                sql, arguments = self._reader.query(subjects, wanted)
+                reading = self._reader.take(await connection.fetch(sql, *arguments), subjects, wanted)
+                busy = {subject for subject, row in reading.rows.items() if row.exists and subject not in held}
+                mine = [asked for asked in batch if asked.subject not in busy]
+                fold, outcomes = await self._numbered(connection, mine, reading)
+                write = self._writer.write(fold)
+                if write.facts or write.arguments:
+                    await connection.execute(write.sql, *write.arguments)
+                sent = True
+        except LOST as error:
+            raise _Lost(type(error).__name__) from error
+        except asyncpg.InvalidTextRepresentationError as error:
+            raise _lost(error) from error
+        except AWAY as error:
+            raise (UnknownOutcome if sent else Unavailable)(str(error) or type(error).__name__) from error
+        self._written(write)
+        places = [n for n, asked in rest if asked.subject not in busy]
+        left = [(n, asked) for n, asked in rest if asked.subject in busy]
+        return dict(zip(places, outcomes, strict=True)), left
+
+    async def _numbered(
+        self, connection: asyncpg.Connection, batch: Sequence[Asked], reading: Reading[S]
+    ) -> tuple[Fold[S], list[Outcome]]:
+        """Decide, then draw the numbers that the facts ask for, and decide again with them."""
+        fold, outcomes = await self._fold(batch, reading)
+        if not fold.asked_numbers:
+            return fold, outcomes
+        drawn: dict[str, list[int]] = {}
+        for series, count in sorted(fold.asked_numbers.items()):
+            last = await connection.fetchval(_DRAW, series, count)
+            drawn[series] = list(range(last - count + 1, last + 1))
+        return self._decide(batch, reading, drawn)
+
+    # -- sweeps --------------------------------------------------------------------------------------------------
+
+    async def sweep(
+        self,
+        connection: asyncpg.Connection,
+        subjects: Sequence[UUID],
+        messages: Callable[[UUID, S, datetime], Sequence[Asked]],
+        retry_at: Callable[[UUID, datetime], datetime],
+    ) -> int:
+        """Decide what is due for aggregates whose rows `connection` has locked; the number of messages decided.
+
+        An aggregate with a message that failed is looked at again at `retry_at`, and not before.
+        """
+        await self._documents.refresh()
+        wanted = Wanted()
+        sql, arguments = self._reader.query(list(subjects), wanted)
+        reading = self._reader.take(await connection.fetch(sql, *arguments), subjects, wanted)
+        batch = [
+            asked
+            for subject in subjects
+            if (state := reading.rows[subject].state) is not None
+            for asked in messages(subject, state, reading.now)
+        ]
+        batch.sort(key=lambda asked: asked.made_at())
+        subjects_, wanted = self._wanted(batch, frozenset())
+        if wanted.documents or wanted.own or wanted.numbers:
+            everything = sorted({*subjects, *subjects_})
+            sql, arguments = self._reader.query(everything, wanted)
+            reading = self._reader.take(await connection.fetch(sql, *arguments), everything, wanted)
+        fold, outcomes = await self._numbered(connection, batch, reading)
+        failed = {o.subject for o in outcomes if o.error is not None or o.refused is not None}
+        swept: Mapping[UUID, datetime | None] = {
+            subject: retry_at(subject, reading.now) if subject in failed else None for subject in subjects
+        }
+        write = self._writer.write(fold, swept=swept)
+        await connection.execute(write.sql, *write.arguments)
+        self._written(write)
+        return len(batch)
+
+    # -- faults --------------------------------------------------------------------------------------------------
+
+    async def _halved(self, batch: Sequence[Asked], error: asyncpg.PostgresError) -> list[Outcome]:
+        """Find the message that the database refuses: everybody else's is written."""
+        log.error("the database refused a batch of %d: %s", len(batch), error)
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            return [*await self.handle_batch(batch[:middle]), *await self.handle_batch(batch[middle:])]
+        asked = batch[0]
+        if asked.record is None and asked.waiting_id is None:
+            return [Outcome(asked.subject, error=error)]
+        fold: Fold[S] = Fold(self.aggregate, self._documents, await self._read(batch, frozenset()))
+        outcome = fold.fail(asked, error)
+        await self._commit(self._writer.write(fold))
+        return [outcome]
+
+
+def _lost(error: asyncpg.InvalidTextRepresentationError) -> Exception:
+    text = str(error)
+    at = text.find("lost:")
+    if at < 0:
+        return error
+    return _Lost(text[at:].split(":")[1])

@@ -1,0 +1,365 @@
+"""A batch decided in memory: message by message, in order, each against the state that the ones before it left."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from chassis.aggregate import Aggregate, Child
+from chassis.asked import Asked, KeyReused, Outcome, StaleVersion, refusal_json, refusal_of
+from chassis.decision import Draw, Refused, Unknown, changed
+from chassis.documents import Documents, Lookup
+from chassis.journal import to_json
+from chassis.reading import Loaded, Reading
+
+S = TypeVar("S")
+log = logging.getLogger(__name__)
+
+BACK_OFF = tuple(timedelta(seconds=s) for s in (0.1, 1, 5, 30, 300, 1800))
+"""When a waiting message is tried again; after the last an operator decides."""
+UNKNOWN_FOR = timedelta(seconds=60)
+"""How long a message waits for a request or document that is not known here."""
+GAP_RETRY = timedelta(seconds=20)
+
+
+@dataclass(slots=True)
+class Stated:
+    """A fact with what the journal says around it."""
+
+    fact: Any
+    asked: Asked
+    n: int
+    sequence: int | None
+    first: bool
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a message's sender is told: kept under its id, and sent to a client's results topic."""
+
+    asked: Asked
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class Wait:
+    """A message that cannot be decided now."""
+
+    asked: Asked
+    kind: str
+    reason: str
+    detail: str
+    attempts: int
+    next_at: datetime | None
+
+
+@dataclass(slots=True)
+class Reaction:
+    """A message that a fact causes for another aggregate of the same service."""
+
+    cause: Stated
+    subject: UUID
+    message: Any
+    n: int
+
+
+@dataclass(slots=True)
+class Entry(Generic[S]):
+    """One aggregate through the batch."""
+
+    subject: UUID
+    was: Loaded[S]
+    state: S | None
+    heard: dict[str, int]
+    sequence: int
+    edit_version: int
+    blocked: str | None
+    touched: bool = False
+
+
+@dataclass(slots=True)
+class Changes:
+    """What the batch wants written, beside the aggregates' rows."""
+
+    stated: list[Stated] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    still_waiting: list[Wait] = field(default_factory=list)
+    decided_waiting: list[int] = field(default_factory=list)
+    due_now: set[UUID] = field(default_factory=set)
+    dead: list[tuple[Asked, Refused]] = field(default_factory=list)
+    reactions: list[Reaction] = field(default_factory=list)
+
+
+class Fold(Generic[S]):
+    """Decides the messages of one batch. Nothing here touches the database or the clock."""
+
+    def __init__(
+        self,
+        aggregate: Aggregate[S],
+        documents: Documents,
+        reading: Reading[S],
+        drawn: dict[str, list[int]] | None = None,
+    ) -> None:
+        self.aggregate = aggregate
+        self.asked_numbers: dict[str, int] = {}
+        """How many numbers of each gap-free series the facts of this batch ask for."""
+        self.now = reading.now
+        self.entries = {
+            subject: Entry(subject, row, row.state, row.heard, row.sequence, row.edit_version, row.blocked)
+            for subject, row in reading.rows.items()
+        }
+        self.changes = Changes()
+        self.missed: list[tuple[str, str]] = []
+        self._documents = documents
+        self._reading = reading
+        self._numbers = {series: list(numbers) for series, numbers in reading.numbers.items()}
+        self._drawn = drawn
+        self._answered: dict[UUID, Outcome] = {}
+        self._stuck: set[UUID] = set()
+
+    # -- one message ---------------------------------------------------------------------------------------------
+
+    def take(self, asked: Asked) -> Outcome:
+        """Decide one message. Whatever happens concerns this message alone."""
+        entry = self.entries[asked.subject]
+        if asked.remember and (replay := self._replay(asked)) is not None:
+            self._settle_waiting(asked)
+            if asked.reply_to is not None:
+                self.changes.answers.append(Answer(asked, replay))
+            return replay
+        if asked.stream is not None and (early := self._position(entry, asked)) is not None:
+            return early
+        if asked.message is None:
+            self._heard(entry, asked)
+            return Outcome(asked.subject)
+        try:
+            outcome = self._decide(entry, asked)
+        except Refused as refused:
+            return self._refused(entry, asked, refused)
+        except Exception as error:  # noqa: BLE001 — a fault of one message must not take its neighbours down
+            return self._failed(entry, asked, error)
+        self._heard(entry, asked)
+        self._settle_waiting(asked)
+        return outcome
+
+    def _replay(self, asked: Asked) -> Outcome | None:
+        kept = self._reading.ids.get(asked.id)
+        if kept is None:
+            first = self._answered.get(asked.id)
+            if first is None:
+                return None
+            return Outcome(
+                first.subject, first.answer, first.edit_version, first.sequence, replayed=True, refused=first.refused
+            )
+        if kept.hash is not None and asked.request_hash is not None and kept.hash != asked.request_hash:
+            return Outcome(asked.subject, refused=KeyReused("this key was used before with other content"))
+        outcome = Outcome(asked.subject, (kept.answer or "").encode(), kept.edit_version, kept.sequence, replayed=True)
+        if kept.refused is not None:
+            outcome.refused = refusal_of(kept.refused)
+        return outcome
+
+    def _decide(self, entry: Entry[S], asked: Asked) -> Outcome:
+        if asked.expect is not None and asked.expect != entry.edit_version:
+            raise StaleVersion("it was edited meanwhile", edit_version=entry.edit_version)
+        aggregate, state, sequence = self.aggregate, entry.state, entry.sequence
+        lookup = Lookup(self._documents, self._read, self._reading.holders, self._numbers, asked)
+        try:
+            facts = aggregate.decide(state, asked.message, self.now, lookup)
+        finally:
+            self.missed += lookup.missed
+        stated: list[Stated] = []
+        children: list[Child] = []
+        reactions: list[Reaction] = []
+        edited = False
+        for n, fact in enumerate(map(self._filled, facts)):
+            state = aggregate.evolve(state, fact)
+            told = aggregate.codec.is_told(fact)
+            sequence += told
+            stated.append(Stated(fact, asked, n, sequence if told else None, n == 0))
+            children.extend(aggregate.children(asked.subject, state, fact, self.now))
+            reactions.extend(
+                Reaction(stated[-1], subject, message, m)
+                for m, (subject, message) in enumerate(aggregate.react(asked.subject, state, fact))
+            )
+            edited = edited or type(fact) in aggregate.edits
+        answer = to_json(aggregate.answer(asked.subject, state, facts)).encode() if self._answers(asked, state) else b""  # type: ignore[arg-type]
+        # Nothing above has left a trace: an exception anywhere before this line changes nothing.
+        if facts:
+            entry.state, entry.sequence, entry.touched = state, sequence, True
+            entry.edit_version += edited
+            self.changes.stated += stated
+            self.changes.children += children
+            self.changes.reactions += reactions
+        outcome = Outcome(asked.subject, answer, entry.edit_version, entry.sequence)
+        self._answer(asked, outcome)
+        return outcome
+
+    def _answers(self, asked: Asked, state: S | None) -> bool:
+        return state is not None and (asked.stream is None or asked.remember or asked.reply_to is not None)
+
+    def _read(self, kind: str, key: str) -> Any | None:
+        doc = self._reading.documents.get((kind, key))
+        if doc is not None:
+            return self._documents.read(kind, doc)
+        doc = self._reading.own.get((kind, key))
+        return None if doc is None else self._documents.read_own(kind, doc)
+
+    def _answer(self, asked: Asked, outcome: Outcome) -> None:
+        if asked.remember or asked.reply_to is not None:
+            self.changes.answers.append(Answer(asked, outcome))
+            self._answered[asked.id] = outcome
+
+    # -- positions -----------------------------------------------------------------------------------------------
+
+    def _position(self, entry: Entry[S], asked: Asked) -> Outcome | None:
+        """None when the message is next on its stream; else what becomes of it."""
+        assert asked.stream is not None
+        assert asked.sequence is not None
+        last = entry.heard.get(asked.stream, 0)
+        if asked.sequence <= last:
+            self._settle_waiting(asked)
+            return Outcome(asked.subject, duplicate=True)
+        if entry.subject in self._stuck:
+            return self._behind(entry, asked)
+        if asked.sequence > last + 1:
+            return self._gap(entry, asked, last)
+        if asked.waiting_id is None and entry.blocked is not None:
+            if entry.blocked != f"gap:{asked.stream}":
+                return self._behind(entry, asked)
+            self.changes.due_now.add(entry.subject)
+        return None
+
+    def _gap(self, entry: Entry[S], asked: Asked, last: int) -> Outcome:
+        assert asked.stream is not None
+        detail = f"{asked.stream} jumped from {last} to {asked.sequence}"
+        if entry.blocked is None or asked.waiting_id is not None:
+            self._block(entry, f"gap:{asked.stream}")
+        self._wait(asked, "gap", detail, self.now + GAP_RETRY)
+        if asked.waiting_id is not None:
+            self._stuck.add(entry.subject)
+        return Outcome(asked.subject, waiting=True, gap=(asked.stream, last))
+
+    def _behind(self, entry: Entry[S], asked: Asked) -> Outcome:
+        if asked.waiting_id is None:
+            self._wait(asked, "behind", "an earlier message of this request waits", None)
+            entry.touched = True
+        return Outcome(asked.subject, waiting=True)
+
+    def _block(self, entry: Entry[S], why: str | None) -> None:
+        entry.blocked = why
+        entry.touched = True
+
+    def _heard(self, entry: Entry[S], asked: Asked) -> None:
+        if asked.stream is not None and asked.sequence is not None:
+            entry.heard = {**entry.heard, asked.stream: asked.sequence}
+            entry.touched = True
+
+    # -- what cannot be decided ----------------------------------------------------------------------------------
+
+    def _refused(self, entry: Entry[S], asked: Asked, refused: Refused) -> Outcome:
+        since = asked.waited_since or self.now
+        may_wait = isinstance(refused, Unknown) and asked.record is not None and self.now - since < UNKNOWN_FOR
+        if may_wait:
+            return self._postpone(entry, asked, "unknown", refused.detail)
+        self._heard(entry, asked)
+        self._settle_waiting(asked)
+        outcome = Outcome(asked.subject, b"", entry.edit_version, entry.sequence, refused=refused)
+        if asked.reply_to is not None or (asked.remember and not isinstance(refused, Unknown)):
+            self._answer(asked, outcome)
+        elif asked.stream is not None or asked.waiting_id is not None:
+            self.changes.dead.append((asked, refused))
+        return outcome
+
+    def _failed(self, entry: Entry[S], asked: Asked, error: BaseException) -> Outcome:
+        log.exception("a message could not be decided", exc_info=error)
+        if asked.record is None and asked.waiting_id is None:
+            return Outcome(asked.subject, error=error)
+        return self._postpone(entry, asked, "error", f"{type(error).__name__}: {error}")
+
+    def fail(self, asked: Asked, error: BaseException) -> Outcome:
+        """Let a message wait that the database refused by itself; nothing of it was decided."""
+        return self._failed(self.entries[asked.subject], asked, error)
+
+    def _postpone(self, entry: Entry[S], asked: Asked, reason: str, detail: str) -> Outcome:
+        next_at = self.now + BACK_OFF[asked.attempts] if asked.attempts < len(BACK_OFF) else None
+        if reason == "unknown":
+            next_at = self.now + min(BACK_OFF[min(asked.attempts, 2)], UNKNOWN_FOR)
+        self._wait(asked, reason, detail, next_at)
+        if asked.stream is not None:
+            self._block(entry, reason)
+            self._stuck.add(entry.subject)
+        return Outcome(asked.subject, waiting=True)
+
+    def _wait(self, asked: Asked, reason: str, detail: str, next_at: datetime | None) -> None:
+        kind = "stream" if asked.reply_to is None and asked.record is not None else "command"
+        wait = Wait(asked, kind, reason, detail[:2000], asked.attempts + 1, next_at)
+        (self.changes.waits if asked.waiting_id is None else self.changes.still_waiting).append(wait)
+
+    def _settle_waiting(self, asked: Asked) -> None:
+        if asked.waiting_id is not None:
+            self.changes.decided_waiting.append(asked.waiting_id)
+
+    def unblock(self, subjects: Iterable[UUID]) -> None:
+        """Let requests flow again whose waiting messages were all decided in this batch."""
+        for subject in subjects:
+            entry = self.entries[subject]
+            if subject not in self._stuck and entry.blocked is not None:
+                self._block(entry, None)
+
+    # -- what the write needs ------------------------------------------------------------------------------------
+
+    def touched(self) -> list[Entry[S]]:
+        """The aggregates to save, in the order in which everybody locks them."""
+        return sorted((entry for entry in self.entries.values() if entry.touched), key=lambda entry: entry.subject)
+
+    def claims(self) -> tuple[dict[str, UUID], dict[str, UUID]]:
+        """(taken, released) over the whole batch, netted out."""
+        taken: dict[str, UUID] = {}
+        released: dict[str, UUID] = {}
+        for entry in self.touched():
+            before = set(self.aggregate.claims(entry.was.state)) if entry.was.state is not None else set()
+            after = set(self.aggregate.claims(entry.state)) if entry.state is not None else set()
+            taken |= dict.fromkeys(after - before, entry.subject)
+            released |= dict.fromkeys(before - after, entry.subject)
+        return taken, released
+
+    def _filled(self, fact: Any) -> Any:
+        """The fact with its numbers; on the first pass, which only counts them, as it is."""
+        numbers: dict[str, str] = {}
+        for name in _places(type(fact)):  # type: ignore[arg-type]
+            draw = getattr(fact, name)
+            if not isinstance(draw, Draw):
+                continue
+            self.asked_numbers[draw.series] = self.asked_numbers.get(draw.series, 0) + 1
+            if self._drawn is not None:
+                numbers[name] = draw.pattern.format(self._drawn[draw.series].pop(0))
+        return changed(fact, **numbers) if numbers else fact
+
+
+@cache
+def _places(fact: type) -> tuple[str, ...]:
+    """The fields of a class of facts that may hold a Draw."""
+    return tuple(field.name for field in fields(fact) if "Draw" in str(field.type))
+
+
+def remembered(answers: Sequence[Answer]) -> list[tuple[Any, ...]]:
+    """Rows of the table of message ids: (id, hash, subject, refused, answer, edit version, sequence, inbound)."""
+    return [
+        (
+            a.asked.id,
+            a.asked.request_hash,
+            a.outcome.subject,
+            refusal_json(a.outcome.refused) if a.outcome.refused is not None else None,
+            a.outcome.answer.decode() or None,
+            a.outcome.edit_version,
+            a.outcome.sequence,
+            a.asked.reply_to is not None,
+        )
+        for a in answers
+        if a.asked.remember and not a.outcome.replayed
+    ]

@@ -1,0 +1,63 @@
+"""The journal read back: what happened to a request, the facts that its state is the fold of, and erasing a person."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import bindparam, select
+
+from chassis.aggregate import Aggregate
+from chassis.database import Database, statement
+from chassis.tables import journal
+
+_OF_SUBJECT = statement(
+    select(journal)
+    .where(journal.c.subject == bindparam("subject"), journal.c.seq > bindparam("after"))
+    .order_by(journal.c.seq)
+    .limit(bindparam("limit"))
+)
+_TOLD = statement(
+    select(journal)
+    .where(
+        journal.c.subject == bindparam("subject"),
+        journal.c.topic == bindparam("topic"),
+        journal.c.sequence > bindparam("after"),
+    )
+    .order_by(journal.c.sequence)
+    .limit(bindparam("limit"))
+)
+ERASE = (
+    "UPDATE journal SET personal = NULL, command = NULL, private = NULL "
+    "WHERE persons @> ARRAY[$1::uuid] AND num_nonnulls(personal, command, private) > 0"
+)
+
+
+async def history(database: Database, subject: UUID, *, after: int = 0, limit: int = 200) -> list[asyncpg.Record]:
+    """Rows of the journal about one subject, told and noted, oldest first; `after` is the last row's `seq`."""
+    return await database.fetch(_OF_SUBJECT, subject=subject, after=after, limit=limit)
+
+
+async def told(
+    database: Database, subject: UUID, topic: str, *, after: int = 0, limit: int = 200
+) -> list[asyncpg.Record]:
+    """Facts about one subject as they went out on a topic, in the order of their sequence."""
+    return await database.fetch(_TOLD, subject=subject, topic=topic, after=after, limit=limit)
+
+
+def facts_of(aggregate: Aggregate[Any], rows: Sequence[asyncpg.Record]) -> list[Any]:
+    """The domain facts of journal rows that belong to this aggregate."""
+    codec = aggregate.codec
+    return [
+        codec.decode(row["type"], row["version"], row["data"], row["personal"], row["private"])
+        for row in rows
+        if codec.reads(row["type"], row["version"])
+    ]
+
+
+def folded(aggregate: Aggregate[Any], facts: Sequence[Any]) -> Any | None:
+    """The state that these facts make."""
+    state = None
+    for fact in facts:
+        state = aggregate.evolve(state, fact)
+    return state

@@ -1,0 +1,99 @@
+"""Messages that cannot be decided now: read back, listed, retried and skipped (architecture, section 5)."""
+
+import base64
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from pydantic import TypeAdapter
+
+from chassis.asked import Asked
+from chassis.database import Database
+from chassis.decision import Actor, Refused
+
+DUE = (
+    "SELECT subject FROM waiting WHERE aggregate = $1 AND next_at <= clock_timestamp() "
+    "GROUP BY subject ORDER BY min(next_at) LIMIT $2"
+)
+_OF_SUBJECT = (
+    "SELECT w.*, min(w.id) OVER (PARTITION BY w.stream) AS first_id FROM waiting w "
+    "WHERE w.aggregate = $1 AND w.subject = $2 ORDER BY first_id, w.sequence, w.id LIMIT 500"
+)
+_LIST = (
+    "SELECT id, aggregate, subject, kind, stream, sequence, reason, detail, attempts, next_at, first_at, "
+    "message::text, encode(record, 'escape') AS record_text FROM waiting "
+    "WHERE ($1::uuid IS NULL OR subject = $1) AND id > $2 ORDER BY id LIMIT $3"
+)
+_RETRY = "UPDATE waiting SET next_at = clock_timestamp(), attempts = 0 WHERE subject = $1 RETURNING id"
+
+Revive = Callable[[asyncpg.Record], Asked]
+
+
+class NothingWaits(Refused):
+    """No message of this request waits here."""
+
+    slug = "nothing-waits"
+    status = 404
+
+
+async def of_subject(database: Database, aggregate: str, subject: UUID) -> list[asyncpg.Record]:
+    """What waits for one request, in the order in which it must be decided."""
+    return await database.read(_OF_SUBJECT, aggregate, subject)
+
+
+async def listed(database: Database, *, subject: UUID | None, after: int, limit: int) -> list[asyncpg.Record]:
+    """What waits, oldest first, with its reason and its bytes as text."""
+    return await database.read(_LIST, subject, after, limit)
+
+
+async def retry(database: Database, subject: UUID) -> int:
+    """Let everything that waits for a request be tried now; how many messages that are. Raises NothingWaits."""
+    rows = await database.read(_RETRY, subject)
+    if not rows:
+        raise NothingWaits(f"nothing waits for {subject}", subject=str(subject))
+    return len(rows)
+
+
+def envelope(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A waiting message's envelope as `Asked` takes it."""
+    kept = orjson.loads(row["envelope"])
+    actor = kept["actor"]
+    return {
+        "id": row["event_id"],
+        "actor": Actor(actor["kind"], UUID(actor["id"]) if actor["id"] else None, frozenset(actor["rights"])),
+        "correlation_id": UUID(kept["correlation_id"]),
+        "causation_id": UUID(kept["causation_id"]) if kept["causation_id"] else None,
+        "hop": kept["hop"],
+        "traceparent": kept["traceparent"],
+        "at": datetime.fromisoformat(kept["at"]),
+        "reply_to": kept["reply_to"],
+        "origin": kept["origin"],
+        "waiting_id": row["id"],
+        "waited_since": row["first_at"],
+        "attempts": row["attempts"],
+    }
+
+
+def headers(row: Mapping[str, Any]) -> list[tuple[str, bytes]] | None:
+    """A waiting record's headers, as they came."""
+    if row["headers"] is None:
+        return None
+    return [
+        (name, base64.b64decode(value) if value is not None else b"") for name, value in orjson.loads(row["headers"])
+    ]
+
+
+class Reactions:
+    """Reads back the messages that facts caused for other aggregates."""
+
+    def __init__(self, classes: Mapping[str, type[Any]]) -> None:
+        self._adapters = {name: TypeAdapter(cls) for name, cls in classes.items()}
+
+    def revive(self, row: Mapping[str, Any]) -> Asked:
+        """The message of a row of kind `reaction`."""
+        kept = orjson.loads(row["message"])
+        message = self._adapters[kept["name"]].validate_python(kept["message"])
+        return Asked(subject=row["subject"], message=message, **envelope(row))
