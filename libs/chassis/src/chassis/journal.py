@@ -115,7 +115,7 @@ class Codec:
         """
         kind = event.kind if issubclass(event, Document) else None
         marks = frozenset(event.personal_fields())
-        self._add(fact, event.type, event.version, event.topic, marks, private, also, key, kind)
+        self._add(fact, event.type, event.schema_version, event.topic, marks, private, also, key, kind)
 
     def noted(
         self, fact: type, name: str, version: int = 1, *, personal: Iterable[str] = (), private: Iterable[str] = ()
@@ -126,7 +126,7 @@ class Codec:
     def tombstone(self, fact: type, document: type[Document], *, key: Callable[[Any], str] | None = None) -> None:
         """Facts that end a document: an empty record with the document's key."""
         self._add(
-            fact, f"{document.type}-erased", document.version, document.topic, frozenset(), (), None, key,
+            fact, f"{document.type}-erased", document.schema_version, document.topic, frozenset(), (), None, key,
             document.kind, tombstone=True,
         )  # fmt: skip
 

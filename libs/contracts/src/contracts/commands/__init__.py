@@ -1,0 +1,1 @@
+"""What may be asked of each service, over HTTP and on inbound topics alike."""

@@ -1,0 +1,232 @@
+"""The envelope of a message on Kafka: CloudEvents 1.0, binary mode as written, structured mode also read.
+
+ce_specversion  "1.0"                       ce_sequence       gap-free per topic and subject
+ce_id           UUID, ordered by time       ce_correlationid  the first cause of a chain
+ce_source       /<prefix>/<service>         ce_causationid    what caused this
+ce_type         <type>.v<version>           ce_hop            how many causes lie before it
+ce_subject      request id or document key  ce_rulepath       automations passed, by ","
+ce_time         RFC 3339                    ce_actor          <kind> or <kind>:<id>: who did it
+ce_dataschema   the schema of the value     traceparent       W3C trace context
+content-type    application/json
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+SCHEMAS = "urn:throughline:schema:"
+"""What `ce_dataschema` starts with; `<type>.v<version>` follows, as in the `$id` of the schema files."""
+
+MAX_HOP = 1000
+MAX_TEXT = 256
+
+Headers = list[tuple[str, bytes]]
+
+
+class BadEnvelope(ValueError):
+    """The headers, or the structured event, are no envelope of ours. `slug` says why."""
+
+    def __init__(self, slug: str, detail: str) -> None:
+        super().__init__(detail)
+        self.slug = slug
+        self.detail = detail
+
+
+@dataclass(slots=True, kw_only=True)
+class Envelope:
+    """What a message says about itself. `type` is without version; `subject` is a request id or a document's key."""
+
+    id: UUID
+    source: str
+    type: str
+    version: int
+    time: datetime
+    subject: str | None = None
+    sequence: int | None = None
+    correlation_id: UUID | None = None
+    causation_id: UUID | None = None
+    hop: int = 0
+    rulepath: tuple[str, ...] = ()
+    actor_kind: str | None = None
+    actor_id: UUID | None = None
+    traceparent: str | None = None
+
+    @property
+    def dataschema(self) -> str:
+        """The `$id` of the JSON Schema of the value."""
+        return f"{SCHEMAS}{self.type}.v{self.version}"
+
+
+@lru_cache(maxsize=1024)
+def _type_headers(source: str, type_: str, version: int) -> tuple[tuple[str, bytes], ...]:
+    name = f"{type_}.v{version}"
+    return (
+        ("content-type", b"application/json"),
+        ("ce_specversion", b"1.0"),
+        ("ce_source", source.encode()),
+        ("ce_type", name.encode()),
+        ("ce_dataschema", f"{SCHEMAS}{name}".encode()),
+    )
+
+
+def to_headers(envelope: Envelope) -> Headers:
+    """The Kafka headers of a message in binary mode."""
+    e = envelope
+    headers = [
+        *_type_headers(e.source, e.type, e.version),
+        ("ce_id", str(e.id).encode()),
+        ("ce_time", timestamp(e.time).encode()),
+    ]
+    if e.subject is not None:
+        headers.append(("ce_subject", e.subject.encode()))
+    if e.sequence is not None:
+        headers.append(("ce_sequence", b"%d" % e.sequence))
+    if e.correlation_id is not None:
+        headers.append(("ce_correlationid", str(e.correlation_id).encode()))
+    if e.causation_id is not None:
+        headers.append(("ce_causationid", str(e.causation_id).encode()))
+    if e.hop:
+        headers.append(("ce_hop", b"%d" % e.hop))
+    if e.rulepath:
+        headers.append(("ce_rulepath", ",".join(e.rulepath).encode()))
+    if e.actor_kind is not None:
+        headers.append(("ce_actor", (f"{e.actor_kind}:{e.actor_id}" if e.actor_id else e.actor_kind).encode()))
+    if e.traceparent is not None:
+        headers.append(("traceparent", e.traceparent.encode()))
+    return headers
+
+
+def read(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> tuple[Envelope, bytes | None]:
+    """Envelope and data of a record, in binary or structured mode. Raises BadEnvelope."""
+    named = _texts(headers)
+    if not named.get("content-type", "").startswith("application/cloudevents"):
+        return _envelope({name.removeprefix("ce_"): text for name, text in named.items()}), value
+    if not named["content-type"].startswith("application/cloudevents+json"):
+        raise BadEnvelope("content-type-unknown", "structured events are read as application/cloudevents+json only")
+    return _structured(value, named)
+
+
+def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
+    """The envelope of a record in binary mode. Raises BadEnvelope."""
+    return _envelope({name.removeprefix("ce_"): text for name, text in _texts(headers).items()})
+
+
+def timestamp(at: datetime) -> str:
+    """RFC 3339 in UTC with Z."""
+    text = at.astimezone(UTC).isoformat()
+    return text[:-6] + "Z"
+
+
+@lru_cache(maxsize=1024)
+def split_type(wire: str) -> tuple[str, int]:
+    """("workflow.stage-changed", 1) of "workflow.stage-changed.v1". Raises BadEnvelope."""
+    name, dot, version = wire.rpartition(".v")
+    if not dot or not name or len(version) > 4 or not version.isascii() or not version.isdigit():
+        raise BadEnvelope("type-malformed", f"ce_type is {wire[:MAX_TEXT]!r}, not <type>.v<version>")
+    return name, int(version)
+
+
+def _texts(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    try:
+        return {
+            name.lower(): value.decode()
+            for name, value in headers
+            if value is not None and (name[:3] in ("ce_", "CE_") or name.lower() in ("content-type", "traceparent"))
+        }
+    except UnicodeDecodeError as error:
+        raise BadEnvelope("header-not-text", f"a header is not UTF-8: {error}") from error
+
+
+def _structured(value: bytes | None, named: dict[str, str]) -> tuple[Envelope, bytes | None]:
+    try:
+        event = json.loads(value or b"")
+    except ValueError as error:
+        raise BadEnvelope("not-json", f"the structured event is no JSON: {error}") from error
+    if not isinstance(event, dict):
+        raise BadEnvelope("not-json", "a structured event is a JSON object")
+    if "data_base64" in event:
+        raise BadEnvelope("data-not-json", "data must be JSON, not data_base64")
+    data = event.pop("data", None)
+    texts = {name: _plain(name, text) for name, text in event.items() if text is not None}
+    if "traceparent" in named:
+        texts["traceparent"] = named["traceparent"]
+    body = None if data is None else json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    return _envelope(texts), body
+
+
+def _plain(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise BadEnvelope("attribute-malformed", f"attribute {name[:MAX_TEXT]!r} is no string")
+
+
+def _envelope(texts: dict[str, str]) -> Envelope:
+    if texts.get("specversion") != "1.0":
+        raise BadEnvelope("not-a-cloudevent", "ce_specversion is not 1.0")
+    type_, version = split_type(_required(texts, "type"))
+    actor_kind, _, actor_id = texts.get("actor", "").partition(":")
+    return Envelope(
+        id=_uuid("id", _required(texts, "id")),
+        source=_required(texts, "source"),
+        type=type_,
+        version=version,
+        time=_time(_required(texts, "time")),
+        subject=_bounded("subject", texts.get("subject")),
+        sequence=_integer("sequence", texts.get("sequence"), 2**63 - 1),
+        correlation_id=_optional_uuid("correlationid", texts),
+        causation_id=_optional_uuid("causationid", texts),
+        hop=_integer("hop", texts.get("hop"), MAX_HOP) or 0,
+        rulepath=tuple(texts["rulepath"].split(",")) if texts.get("rulepath") else (),
+        actor_kind=actor_kind or None,
+        actor_id=_uuid("actor", actor_id) if actor_id else None,
+        traceparent=_bounded("traceparent", texts.get("traceparent")),
+    )
+
+
+def _required(texts: dict[str, str], name: str) -> str:
+    text = _bounded(name, texts.get(name))
+    if not text:
+        raise BadEnvelope("header-missing", f"ce_{name} is missing")
+    return text
+
+
+def _bounded(name: str, text: str | None) -> str | None:
+    if text is not None and (len(text) > MAX_TEXT or not text.isprintable()):
+        raise BadEnvelope("attribute-malformed", f"{name} is too long or holds control characters")
+    return text
+
+
+def _uuid(name: str, text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise BadEnvelope("attribute-malformed", f"ce_{name} is no UUID") from error
+
+
+def _optional_uuid(name: str, texts: dict[str, str]) -> UUID | None:
+    text = texts.get(name)
+    return _uuid(name, text) if text else None
+
+
+def _integer(name: str, text: str | None, most: int) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= most):
+        raise BadEnvelope("attribute-malformed", f"ce_{name} is no integer from 0 to {most}")
+    return int(text)
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadEnvelope("attribute-malformed", "ce_time is no RFC 3339 time") from error
+    if at.tzinfo is None:
+        raise BadEnvelope("attribute-malformed", "ce_time has no offset")
+    return at.astimezone(UTC)

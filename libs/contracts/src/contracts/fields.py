@@ -1,0 +1,133 @@
+"""The types of fields: bounded texts, open enumerations, instants, decimals, and the mark of a personal field."""
+
+import json
+from datetime import UTC, date
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, JsonValue, Strict, StringConstraints
+from pydantic.annotated_handlers import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+CUSTOM_BYTES = 32 * 1024
+CUSTOM_KEYS = 50
+
+NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""One line: no control character at all."""
+NO_CONTROLS_BUT_LAYOUT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+"""Several lines: tab, line feed and carriage return are allowed."""
+
+
+class Personal:
+    """Marks a field that says something about a person.
+
+    It is optional in the contract, because erasing the person removes it from facts already told.
+    """
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(core) | {"x-personal": True}
+
+
+class Known:
+    """Names the values of an open enumeration that are in use today; a reader must stand others."""
+
+    def __init__(self, *values: str) -> None:
+        self.values = values
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(core) | {"x-known-values": list(self.values)}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, int | float):
+        raise ValueError("a time is an RFC 3339 string, not a number")
+    return value
+
+
+def _custom(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    try:
+        size = len(json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
+    except ValueError as error:
+        raise ValueError("numbers must be finite") from error
+    if size > CUSTOM_BYTES:
+        raise ValueError(f"at most {CUSTOM_BYTES} bytes as JSON, these are {size}")
+    if any(_has_control(text) for text in _texts(values)):
+        raise ValueError("control characters are not allowed")
+    return values
+
+
+def _texts(value: JsonValue) -> list[str]:
+    found: list[str] = []
+    open_ends = [value]
+    while open_ends:
+        one = open_ends.pop()
+        if isinstance(one, str):
+            found.append(one)
+        elif isinstance(one, dict):
+            found.extend(one)
+            open_ends.extend(one.values())
+        elif isinstance(one, list):
+            open_ends.extend(one)
+    return found
+
+
+def _has_control(text: str) -> bool:
+    return any((c < " " and c not in "\t\n\r") or "\x7f" <= c <= "\x9f" for c in text)
+
+
+_PART = r"[^\s\x00-\x1f\x7f-\x9f@]+"
+
+# Texts. The length is counted in characters (Unicode code points).
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_CONTROLS)]
+Summary = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_CONTROLS)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=NO_CONTROLS)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=NO_CONTROLS_BUT_LAYOUT)]
+LongText = Annotated[str, StringConstraints(max_length=32_768, pattern=NO_CONTROLS_BUT_LAYOUT)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=32_768, pattern=NO_CONTROLS_BUT_LAYOUT)]
+Number = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=NO_CONTROLS)]
+Login = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=NO_CONTROLS)]
+Email = Annotated[
+    str, StringConstraints(max_length=320, pattern=r"^[^\s\x00-\x1f\x7f-\x9f@]+@[^\s\x00-\x1f\x7f-\x9f@]+$")
+]
+Phone = Annotated[str, StringConstraints(min_length=3, max_length=40, pattern=r"^[0-9+() ./x-]+$")]
+Locale = Annotated[str, StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Sku = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:/-]+$")]
+Slug = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")]
+Hash = Annotated[str, StringConstraints(min_length=8, max_length=128, pattern=r"^[A-Za-z0-9:_=+/-]+$")]
+
+# Numbers. Decimals travel as strings, so that no reader rounds them.
+Count = Annotated[int, Strict(), Field(ge=0, le=2**53 - 1)]
+Version = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)]
+Flag = Annotated[bool, Strict()]
+Quantity = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$")]
+Rate = Annotated[str, StringConstraints(pattern=r"^(0|1)(\.[0-9]{1,6})?$")]
+"""A share of one: "0.19" is 19 %."""
+
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_text),
+    AfterValidator(lambda at: at.astimezone(UTC)),
+]
+"""A moment with its offset (RFC 3339), held in UTC."""
+Day = Annotated[date, BeforeValidator(_text)]
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
+Custom = Annotated[
+    dict[Key, JsonValue],
+    Field(max_length=CUSTOM_KEYS, json_schema_extra={"x-max-bytes": CUSTOM_BYTES}),
+    AfterValidator(_custom),
+]
+"""Further fields of a request as the organisation names them: at most 50 keys and 32 KiB."""
+
+# Open enumerations.
+Mode = Annotated[Slug, Known("live", "history")]
+Channel = Annotated[Slug, Known("portal", "agent", "api", "import")]
+State = Annotated[Slug, Known("new", "in-progress", "closed")]
+Level = Annotated[Slug, Known("low", "medium", "high", "critical")]
+Outcome = Annotated[Slug, Known("resolved", "unresolved", "cancelled")]
+WaitingFor = Annotated[Slug, Known("customer", "vendor", "other")]
+
+Ids = tuple[UUID, ...]
+Decision = Annotated[Slug, Known("approve", "refuse")]
+ChargeKind = Annotated[Slug, Known("fee", "product")]
