@@ -1,18 +1,78 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 MEMBERS := $(wildcard libs/*) $(wildcard services/*)
+SOURCES := $(addsuffix /src,$(MEMBERS))
+LOCKS := requirements.lock requirements-dev.lock requirements-setup.lock
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 
 .PHONY: help
 help: ## Show what can be done here
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.installed: requirements-dev.lock $(addsuffix /pyproject.toml,$(MEMBERS))
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
-	touch $@
+$(VENV)/.installed: $(LOCKS) $(addsuffix /pyproject.toml,$(MEMBERS))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked requirements into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-setup.lock || echo "uv is not to be had here; pip does it, slower"
+	@.ci/install $(BIN) --require-hashes -r requirements-dev.lock
+	@.ci/install $(BIN) --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
 
 .PHONY: setup
 setup: $(VENV)/.installed ## Create .venv from the locks, with the workspace's members in it
+
+.PHONY: lock
+lock: setup ## Resolve requirements*.in anew into the hash-locked requirements*.lock
+	$(COMPILE) requirements-setup.in -o requirements-setup.lock
+	$(COMPILE) --upgrade requirements.in -o requirements.lock
+	$(COMPILE) --upgrade requirements-dev.in -c requirements.lock -o requirements-dev.lock
+
+.PHONY: lint
+lint: setup ## Style, layers and what may import what
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: setup ## Rewrite the code in the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: types
+types: setup ## mypy --strict over all members
+	$(BIN)/mypy $(SOURCES)
+
+.PHONY: test
+test: setup ## Everything that decides whether the product works, on real servers started once
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore tests/chaos
+
+.PHONY: test-fast
+test-fast: setup ## What needs no servers, in under a minute
+	$(BIN)/pytest -n $(WORKERS) -m "not servers and not e2e" --ignore tests/chaos
+
+.PHONY: chaos
+chaos: setup ## Kill and freeze what runs, then check the laws
+	$(BIN)/pytest tests/chaos
+
+.PHONY: demo
+demo: setup ## Play a scenario from submit to invoice (REPORT=file KEEP=1, or LOG=file MAPPING=file)
+	@$(BIN)/throughline demo
+
+.PHONY: up
+up: setup ## Start Kafka, PostgreSQL and the five services
+	@$(BIN)/throughline up
+
+.PHONY: down
+down: setup ## Stop what `make up` started
+	@$(BIN)/throughline down
+
+.PHONY: bench
+bench: setup ## Measure (all, or one: BENCH=submit)
+	$(BIN)/python -m bench$(addprefix .,$(BENCH))
+
+.PHONY: docs
+docs: setup ## Write the generated references anew
+	$(BIN)/python -m contracts.generate

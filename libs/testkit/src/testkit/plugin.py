@@ -5,6 +5,7 @@ the process that pytest was started as. A test that asks for one carries the mar
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import pytest_asyncio
 from testkit.databases import Databases, drop_all
 from testkit.eventually import eventually as wait_for
 from testkit.sharing import Kind, Office, Servers, ask
+
+os.environ.setdefault("THROUGHLINE_FROZEN_RECORDS", "1")  # read when the first record is declared, after this
 
 ASKS_FOR_SERVERS = {"postgres", "kafka", "fresh_database"}
 
