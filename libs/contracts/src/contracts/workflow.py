@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.base import ActorRef, Event, Personal
+from contracts.base import ActorRef, Personal
 from contracts.catalogue import (
     ApprovalGate,
     CurrentQueue,
@@ -40,8 +40,6 @@ from contracts.fields import (
     Count,
     Custom,
     Flag,
-    Hash,
-    Ids,
     Instant,
     Known,
     Level,
@@ -59,6 +57,7 @@ from contracts.fields import (
     WaitingFor,
 )
 from contracts.policy import Policy
+from contracts.transitions import GrantStale, TransitionRequested, TransitionWithdrawn, WorkflowFact
 
 __all__ = [
     "AddNote",
@@ -108,12 +107,7 @@ __all__ = [
 ]
 
 
-class _Told(Event):
-    topic: ClassVar[str] = "workflow.requests"
-    service: ClassVar[str] = "workflow"
-
-
-class RequestOpened(_Told):
+class RequestOpened(WorkflowFact):
     """The request lives: it stands in a stage and, when live, its clock runs. The first fact of every request here."""
 
     type: ClassVar[str] = "workflow.request-opened"
@@ -139,7 +133,7 @@ class RequestOpened(_Told):
     mode: Mode = "live"
 
 
-class RequestRejected(_Told):
+class RequestRejected(WorkflowFact):
     """A submission could not be opened. Nothing else follows for this request."""
 
     type: ClassVar[str] = "workflow.request-rejected"
@@ -149,7 +143,7 @@ class RequestRejected(_Told):
     detail: Reason
 
 
-class StageChanged(_Told):
+class StageChanged(WorkflowFact):
     """The request went to another stage. A close or a reopening tells this too, together with its own fact."""
 
     type: ClassVar[str] = "workflow.stage-changed"
@@ -166,48 +160,7 @@ class StageChanged(_Told):
     due_at: Instant | None = None
 
 
-class TransitionRequested(_Told):
-    """Leaving the stage needs an approval; approvals asks it. The request stays until the approval settles."""
-
-    type: ClassVar[str] = "workflow.transition-requested"
-    readers: ClassVar[tuple[str, ...]] = ("approvals",)
-
-    transition_id: UUID
-    from_stage: Name
-    to_stage: Name
-    visit_no: Version
-    content_hash: Hash
-    """Of what is approved; an edit of it makes the approval void."""
-    policy: Policy
-    approvers: Annotated[Ids, Field(max_length=200)]
-    summary: Annotated[Summary | None, Personal()] = None
-    number: Number
-    asked_by: ActorRef
-    due_at: Instant | None = None
-
-
-class TransitionWithdrawn(_Told):
-    """The approval is not wanted any more; approvals voids it."""
-
-    type: ClassVar[str] = "workflow.transition-withdrawn"
-    readers: ClassVar[tuple[str, ...]] = ("approvals",)
-
-    transition_id: UUID
-    cause: Annotated[Slug, Known("regressed", "closed", "edited", "superseded")]
-
-
-class GrantStale(_Told):
-    """A grant came for something that has changed since. It moved nothing."""
-
-    type: ClassVar[str] = "workflow.grant-stale"
-    readers: ClassVar[tuple[str, ...]] = ("approvals", "notifications")
-
-    transition_id: UUID
-    approval_id: UUID
-    cause: Slug
-
-
-class WaitBegan(_Told):
+class WaitBegan(WorkflowFact):
     """The request waits for somebody; the clock stands still when the reason pauses it."""
 
     type: ClassVar[str] = "workflow.wait-began"
@@ -218,7 +171,7 @@ class WaitBegan(_Told):
     waiting_for: WaitingFor
 
 
-class WaitEnded(_Told):
+class WaitEnded(WorkflowFact):
     """The request waits for that no longer; a clock that stood still has a new due time."""
 
     type: ClassVar[str] = "workflow.wait-ended"
@@ -228,7 +181,7 @@ class WaitEnded(_Told):
     due_at: Instant | None = None
 
 
-class OwnerAssigned(_Told):
+class OwnerAssigned(WorkflowFact):
     """Owner or team changed. Null is nobody."""
 
     type: ClassVar[str] = "workflow.owner-assigned"
@@ -240,7 +193,7 @@ class OwnerAssigned(_Told):
     previous_team_id: UUID | None = None
 
 
-class PriorityChanged(_Told):
+class PriorityChanged(WorkflowFact):
     """The priority changed, by hand or through urgency and impact; the due time follows."""
 
     type: ClassVar[str] = "workflow.priority-changed"
@@ -253,7 +206,7 @@ class PriorityChanged(_Told):
     due_at: Instant | None = None
 
 
-class RequestEdited(_Told):
+class RequestEdited(WorkflowFact):
     """Fields have new values. Only those named in `fields` do; null there means emptied."""
 
     type: ClassVar[str] = "workflow.request-edited"
@@ -266,7 +219,7 @@ class RequestEdited(_Told):
     fields: Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=60)]
 
 
-class NoteAdded(_Told):
+class NoteAdded(WorkflowFact):
     """An internal note was written. Its text stays inside."""
 
     type: ClassVar[str] = "workflow.note-added"
@@ -276,7 +229,7 @@ class NoteAdded(_Told):
     note_no: Version
 
 
-class MessagePosted(_Told):
+class MessagePosted(WorkflowFact):
     """Customer or staff wrote to the other; the other side is told."""
 
     type: ClassVar[str] = "workflow.message-posted"
@@ -288,7 +241,7 @@ class MessagePosted(_Told):
     from_staff: Flag
 
 
-class SlaBreached(_Told):
+class SlaBreached(WorkflowFact):
     """A clock of an open request used up its allowed time. Sent once per clock and cycle; exactly on time is no breach.
 
     `emitted_at` is later than `breached_at` after an outage, or when nothing was due to look.
@@ -304,7 +257,7 @@ class SlaBreached(_Told):
     overdue_seconds: Count
 
 
-class RequestClosed(_Told):
+class RequestClosed(WorkflowFact):
     """The request is done or given up. Sent once per close; `close_no` counts them, billing answers each."""
 
     type: ClassVar[str] = "workflow.request-closed"
@@ -325,7 +278,7 @@ class RequestClosed(_Told):
     mode: Mode = "live"
 
 
-class RequestReopened(_Told):
+class RequestReopened(WorkflowFact):
     """A closed request is taken up again; charges may be logged anew."""
 
     type: ClassVar[str] = "workflow.request-reopened"
@@ -339,7 +292,7 @@ class RequestReopened(_Told):
     due_at: Instant | None = None
 
 
-class WentLive(_Told):
+class WentLive(WorkflowFact):
     """A request that was moved in lives from here on: timers, mails and invoices begin."""
 
     type: ClassVar[str] = "workflow.went-live"
