@@ -1,0 +1,225 @@
+"""`evolve`: what each fact makes of a request. Decides nothing, refuses nothing."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from chassis.decision import changed
+from workflow.domain import facts, sla
+from workflow.domain.state import REJECTED, Closing, Hold, ServiceRequest, Transition
+
+
+def evolve(request: ServiceRequest | None, fact: Any) -> ServiceRequest:
+    """The request after `fact`."""
+    if isinstance(fact, facts.RequestOpened):
+        return _opened(fact)
+    if isinstance(fact, facts.RequestRejected):
+        return _rejected(fact)
+    if request is None:
+        raise ValueError(f"{type(fact).__name__} without a request")
+    return _FOLDS[type(fact)](request, fact)
+
+
+def _opened(fact: facts.RequestOpened) -> ServiceRequest:
+    return ServiceRequest(
+        number=fact.number,
+        contact_id=fact.contact_id,
+        organisation_id=fact.organisation_id,
+        queue=fact.queue,
+        queue_version=fact.queue_version,
+        mode=fact.mode,
+        summary=fact.summary,
+        description=fact.description,
+        category=fact.category,
+        custom=fact.custom,
+        external_reference=fact.external_reference,
+        occurred_at=fact.occurred_at,
+        received_at=fact.received_at,
+        changed_at=fact.at,
+        stage=fact.stage,
+        state=fact.state,
+        visits={fact.stage: fact.visit_no},
+        priority=fact.priority,
+        urgency=fact.urgency,
+        impact=fact.impact,
+        clock=sla.start(fact.target, fact.received_at),
+        owner_id=fact.owner_id,
+        team_id=fact.team_id,
+    )
+
+
+def _rejected(fact: facts.RequestRejected) -> ServiceRequest:
+    return ServiceRequest(
+        number=fact.number,
+        contact_id=fact.contact_id,
+        organisation_id=None,
+        queue=fact.queue,
+        queue_version=fact.queue_version,
+        mode="",
+        summary=None,
+        description=None,
+        category=None,
+        custom={},
+        external_reference=None,
+        occurred_at=fact.at,
+        received_at=fact.at,
+        changed_at=fact.at,
+        stage="",
+        state=REJECTED,
+        visits={},
+        priority="",
+        urgency="",
+        impact="",
+        clock=sla.complete(sla.start(None, fact.at), fact.at, cancelled=True),
+    )
+
+
+def _entered(request: ServiceRequest, stage: str, visit_no: int) -> dict[str, int]:
+    return {**request.visits, stage: visit_no}
+
+
+def _stage_changed(request: ServiceRequest, fact: facts.StageChanged) -> ServiceRequest:
+    return changed(
+        request,
+        stage=fact.to_stage,
+        state=fact.state,
+        visits=_entered(request, fact.to_stage, fact.visit_no),
+        transition=None,
+        changed_at=fact.at,
+    )
+
+
+def _transition_requested(request: ServiceRequest, fact: facts.TransitionRequested) -> ServiceRequest:
+    transition = Transition(
+        fact.transition_id, fact.from_stage, fact.to_stage, fact.visit_no, fact.content_hash, fact.asked_by,
+        fact.at, fact.closing, fact.charge_revision,
+    )  # fmt: skip
+    return changed(request, transition=transition, changed_at=fact.at)
+
+
+def _transition_over(
+    request: ServiceRequest, fact: facts.TransitionWithdrawn | facts.GrantStale | facts.TransitionDenied
+) -> ServiceRequest:
+    waiting = request.transition
+    over = waiting is not None and waiting.transition_id == fact.transition_id
+    return changed(request, transition=None if over else waiting, changed_at=_later(request, fact.at))
+
+
+def _approval_asked(request: ServiceRequest, fact: facts.ApprovalAsked) -> ServiceRequest:
+    waiting = request.transition
+    if waiting is None or waiting.transition_id != fact.transition_id:
+        return request
+    return changed(request, transition=changed(waiting, approval_id=fact.approval_id))
+
+
+def _wait_began(request: ServiceRequest, fact: facts.WaitBegan) -> ServiceRequest:
+    hold = Hold(fact.reason, fact.pauses, fact.waiting_for, fact.at)
+    clock = sla.pause(request.clock, fact.at) if fact.pauses else request.clock
+    return changed(request, holds=(*request.holds, hold), clock=clock, changed_at=fact.at)
+
+
+def _wait_ended(request: ServiceRequest, fact: facts.WaitEnded) -> ServiceRequest:
+    holds = tuple(hold for hold in request.holds if hold.reason != fact.reason)
+    still = any(hold.pauses for hold in holds)
+    clock = request.clock if still else sla.resume(request.clock, fact.at)
+    return changed(request, holds=holds, clock=clock, changed_at=fact.at)
+
+
+def _owner_assigned(request: ServiceRequest, fact: facts.OwnerAssigned) -> ServiceRequest:
+    return changed(request, owner_id=fact.owner_id, team_id=fact.team_id, changed_at=fact.at)
+
+
+def _priority_changed(request: ServiceRequest, fact: facts.PriorityChanged) -> ServiceRequest:
+    return changed(
+        request,
+        priority=fact.priority,
+        urgency=fact.urgency,
+        impact=fact.impact,
+        clock=sla.carry(request.clock, fact.target, fact.at),
+        changed_at=fact.at,
+    )
+
+
+def _edited(request: ServiceRequest, fact: facts.RequestEdited) -> ServiceRequest:
+    values = {name: getattr(fact, name) for name in fact.fields}
+    if values.get("custom", {}) is None:
+        values["custom"] = {}
+    return changed(request, changed_at=fact.at, **values)
+
+
+def _note_added(request: ServiceRequest, fact: facts.NoteAdded) -> ServiceRequest:
+    return changed(request, note_no=fact.note_no, changed_at=fact.at)
+
+
+def _message_posted(request: ServiceRequest, fact: facts.MessagePosted) -> ServiceRequest:
+    return changed(request, changed_at=fact.at)
+
+
+def _breached(request: ServiceRequest, fact: facts.SlaBreached) -> ServiceRequest:
+    return changed(request, clock=sla.latch(request.clock, fact.breached_at))
+
+
+def _closed(request: ServiceRequest, fact: facts.RequestClosed) -> ServiceRequest:
+    return changed(
+        request,
+        stage=fact.to_stage,
+        state="closed",
+        visits=_entered(request, fact.to_stage, fact.visit_no),
+        transition=None,
+        closing=Closing(fact.outcome, fact.close_no, fact.from_stage, fact.closed_at),
+        close_no=fact.close_no,
+        clock=sla.complete(request.clock, fact.closed_at, cancelled=fact.outcome == "cancelled"),
+        changed_at=fact.closed_at,
+    )
+
+
+def _reopened(request: ServiceRequest, fact: facts.RequestReopened) -> ServiceRequest:
+    return changed(
+        request,
+        stage=fact.to_stage,
+        state=fact.state,
+        visits=_entered(request, fact.to_stage, fact.visit_no),
+        closing=None,
+        reopenings=request.reopenings + 1,
+        clock=sla.reopen(request.clock, fact.at),
+        changed_at=fact.at,
+    )
+
+
+def _went_live(request: ServiceRequest, fact: facts.WentLive) -> ServiceRequest:
+    return changed(request, mode="live", changed_at=fact.at)
+
+
+def _charges_seen(request: ServiceRequest, fact: facts.ChargesSeen) -> ServiceRequest:
+    return changed(request, charge_revision=fact.revision)
+
+
+def _invoice_seen(request: ServiceRequest, fact: facts.InvoiceSeen) -> ServiceRequest:
+    return changed(request, invoice=fact.number)
+
+
+def _later(request: ServiceRequest, at: datetime) -> datetime:
+    return max(request.changed_at, at)
+
+
+_FOLDS: dict[type, Callable[[ServiceRequest, Any], ServiceRequest]] = {
+    facts.StageChanged: _stage_changed,
+    facts.TransitionRequested: _transition_requested,
+    facts.TransitionWithdrawn: _transition_over,
+    facts.GrantStale: _transition_over,
+    facts.TransitionDenied: _transition_over,
+    facts.ApprovalAsked: _approval_asked,
+    facts.WaitBegan: _wait_began,
+    facts.WaitEnded: _wait_ended,
+    facts.OwnerAssigned: _owner_assigned,
+    facts.PriorityChanged: _priority_changed,
+    facts.RequestEdited: _edited,
+    facts.NoteAdded: _note_added,
+    facts.MessagePosted: _message_posted,
+    facts.SlaBreached: _breached,
+    facts.RequestClosed: _closed,
+    facts.RequestReopened: _reopened,
+    facts.WentLive: _went_live,
+    facts.ChargesSeen: _charges_seen,
+    facts.InvoiceSeen: _invoice_seen,
+}
