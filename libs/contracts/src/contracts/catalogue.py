@@ -67,7 +67,8 @@ class QueueShape(Part):
     """Allowed time of the resolution clock by priority; a priority that is missing has no clock."""
     matrix: Annotated[dict[Level, Annotated[dict[Level, Level], Field(max_length=20)]], Field(max_length=20)]
     """Priority by urgency, then impact."""
-    default_priority: Level
+    default_priority: Level | None = None
+    """Priority of a new request that names none; left out, the matrix decides."""
     reasons: Annotated[tuple[WaitReason, ...], Field(max_length=50)] = ()
     early_resolve: Flag = False
     """Whether a request may be resolved before its last open stage."""

@@ -153,7 +153,7 @@ class StageChanged(WorkflowFact):
     to_stage: Name
     state: State
     visit_no: Version
-    direction: Annotated[Slug, Known("progress", "regress", "jump", "reopen")]
+    direction: Annotated[Slug, Known("progress", "regress", "jump", "close", "reopen")]
     reason: Annotated[Reason | None, Personal()] = None
     transition_id: UUID | None = None
     """The approved transition that this carries out."""

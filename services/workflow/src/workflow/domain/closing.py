@@ -5,6 +5,7 @@ from datetime import timedelta
 from workflow.domain import facts, gates, messages, rights, stages
 from workflow.domain.facts import By
 from workflow.domain.moving import close as state_close
+from workflow.domain.moving import enter
 from workflow.domain.refusals import (
     NoSuchOutcome,
     NoSuchStage,
@@ -54,10 +55,9 @@ def reopen(turn: Turn, message: messages.Reopen) -> None:
         raise NoSuchStage(f"{message.to_stage} is no stage to work in")
     visit_no, reason = request.visits.get(stage.name, 0) + 1, message.reason
     turn.state_with_due(
-        lambda due_at: facts.RequestReopened(
-            request.close_no, stage.name, visit_no, reason, due_at, stage.state, turn.at
-        )
+        lambda due_at: facts.RequestReopened(request.close_no, stage.name, visit_no, reason, due_at, turn.at)
     )
+    enter(turn, stage.name, "reopen", reason=reason)
 
 
 def go_live(turn: Turn, message: messages.GoLive) -> None:

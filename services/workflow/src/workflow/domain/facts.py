@@ -44,7 +44,7 @@ class RequestOpened:
     target: int | None
     description: str | None
     category: str | None
-    custom: dict[str, Any]
+    custom: dict[str, Any] | None
     occurred_at: datetime
     external_reference: str | None
 
@@ -237,10 +237,6 @@ class RequestClosed:
     contact_id: UUID
     number: str
     mode: str
-    to_stage: str
-    visit_no: int
-    reason: str | None
-    transition_id: UUID | None
 
 
 @record
@@ -252,7 +248,6 @@ class RequestReopened:
     visit_no: int
     reason: str | None
     due_at: datetime | None
-    state: str
     at: datetime
 
 

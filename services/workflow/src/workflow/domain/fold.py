@@ -31,7 +31,7 @@ def _opened(fact: facts.RequestOpened) -> ServiceRequest:
         summary=fact.summary,
         description=fact.description,
         category=fact.category,
-        custom=fact.custom,
+        custom=fact.custom or {},
         external_reference=fact.external_reference,
         occurred_at=fact.occurred_at,
         received_at=fact.received_at,
@@ -74,16 +74,12 @@ def _rejected(fact: facts.RequestRejected) -> ServiceRequest:
     )
 
 
-def _entered(request: ServiceRequest, stage: str, visit_no: int) -> dict[str, int]:
-    return {**request.visits, stage: visit_no}
-
-
 def _stage_changed(request: ServiceRequest, fact: facts.StageChanged) -> ServiceRequest:
     return changed(
         request,
         stage=fact.to_stage,
         state=fact.state,
-        visits=_entered(request, fact.to_stage, fact.visit_no),
+        visits={**request.visits, fact.to_stage: fact.visit_no},
         transition=None,
         changed_at=fact.at,
     )
@@ -162,10 +158,6 @@ def _breached(request: ServiceRequest, fact: facts.SlaBreached) -> ServiceReques
 def _closed(request: ServiceRequest, fact: facts.RequestClosed) -> ServiceRequest:
     return changed(
         request,
-        stage=fact.to_stage,
-        state="closed",
-        visits=_entered(request, fact.to_stage, fact.visit_no),
-        transition=None,
         closing=Closing(fact.outcome, fact.close_no, fact.from_stage, fact.closed_at),
         close_no=fact.close_no,
         clock=sla.complete(request.clock, fact.closed_at, cancelled=fact.outcome == "cancelled"),
@@ -176,9 +168,6 @@ def _closed(request: ServiceRequest, fact: facts.RequestClosed) -> ServiceReques
 def _reopened(request: ServiceRequest, fact: facts.RequestReopened) -> ServiceRequest:
     return changed(
         request,
-        stage=fact.to_stage,
-        state=fact.state,
-        visits=_entered(request, fact.to_stage, fact.visit_no),
         closing=None,
         reopenings=request.reopenings + 1,
         clock=sla.reopen(request.clock, fact.at),

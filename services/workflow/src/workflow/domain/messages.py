@@ -32,7 +32,7 @@ class Open:
     submitted_by: Actor
     owner_id: UUID | None
     team_id: UUID | None
-    custom: dict[str, Any]
+    custom: dict[str, Any] | None
     external_reference: str | None
     stage: str | None
     mode: str
@@ -206,7 +206,7 @@ class RegisterPerson:
 
     person_id: UUID
     name: str
-    email: str
+    email: str | None
     login: str | None
     roles: tuple[str, ...]
     teams: tuple[UUID, ...]

@@ -28,15 +28,15 @@ def enter(
 def close(
     turn: Turn, outcome: str, by: By, charge_revision: int, reason: str | None, transition_id: UUID | None = None
 ) -> None:
-    """End the request: holds end, the clock gives its verdict, the close gets its number."""
-    end_holds(turn)
-    request, at = turn.request, turn.at
-    to_stage = stages.closed(turn.definition).name
+    """End the request: holds end, it enters Closed, the clock gives its verdict, the close gets its number."""
+    from_stage, at = turn.request.stage, turn.at
+    enter(turn, stages.closed(turn.definition).name, "close", reason=reason, transition_id=transition_id)
+    request = turn.request
     turn.state(
         facts.RequestClosed(
             outcome=outcome,
             close_no=request.close_no + 1,
-            from_stage=request.stage,
+            from_stage=from_stage,
             closed_by=by,
             charge_revision=charge_revision,
             elapsed_seconds=sla.elapsed_at(request.clock, at) // 1_000_000,
@@ -45,10 +45,6 @@ def close(
             contact_id=request.contact_id,
             number=request.number,
             mode=request.mode,
-            to_stage=to_stage,
-            visit_no=request.visits.get(to_stage, 0) + 1,
-            reason=reason,
-            transition_id=transition_id,
         )
     )
 

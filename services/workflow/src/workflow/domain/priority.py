@@ -2,9 +2,9 @@
 
 from workflow.domain.records import Definition
 
-LEVELS = ("low", "medium", "high")
+LEVELS = ("low", "medium", "high", "critical")
 MEDIUM = "medium"
-_BY_SUM = ("low", "low", "medium", "high", "critical")
+_BY_SUM = ("low", "low", "medium", "high", "critical", "critical", "critical")
 
 
 def from_matrix(definition: Definition, urgency: str, impact: str) -> str:

@@ -53,8 +53,8 @@ class Definition:
     stages: tuple[Stage, ...]
     completion_minutes: dict[str, int]
     matrix: dict[str, dict[str, str]]
-    default_priority: str
-    reasons: tuple[WaitReason, ...]
+    default_priority: str | None = None
+    reasons: tuple[WaitReason, ...] = ()
     early_resolve: bool = False
     reopen_days: int = 0
     owner_id: UUID | None = None

@@ -69,6 +69,6 @@ def effective(request: ServiceRequest, effective_at: datetime | None, now: datet
         return max(now, request.changed_at)
     if effective_at < request.changed_at:
         raise BackdatedTooFar(f"the last change took effect at {request.changed_at.isoformat()}")
-    if effective_at > now:
+    if effective_at > max(now, request.changed_at):
         raise EffectiveInFuture(f"{effective_at.isoformat()} has not come yet")
     return effective_at
