@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import orjson
-from contracts.base import Document, Event
 from pydantic import TypeAdapter
+
+from contracts.base import Document, Event
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
