@@ -14,6 +14,7 @@ from chassis.decider import Decider
 from chassis.history import facts_of, folded, history
 from chassis.ids import new_id
 from testkit import toy
+from testkit.eventually import eventually
 from testkit.toy import TILLS, Add, Explode, Forward, Name, Receipt, Take, Unname, asked, heard
 
 pytestmark = pytest.mark.servers
@@ -21,8 +22,8 @@ pytestmark = pytest.mark.servers
 
 @pytest_asyncio.fixture
 async def database(fresh_database: Any) -> AsyncIterator[Database]:
-    url = await fresh_database.template("toy", toy.create)
-    database = Database(url)
+    fresh = await fresh_database.template("toy", toy.create)
+    database = Database(fresh.url)
     yield database
     await database.close()
 
@@ -237,8 +238,6 @@ async def test_a_busy_row_does_not_stall_its_neighbours(database: Database, deci
 
         async def freed() -> bool:
             return (await totals(database))[free] == 2
-
-        from testkit.eventually import eventually
 
         await eventually(freed)
         assert not task.done()

@@ -102,7 +102,7 @@ class Decider(Generic[S]):
             taken, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
             try:
                 outcomes = await self.handle_batch([asked for asked, _ in taken])
-            except Exception as error:  # noqa: BLE001 — every caller of the batch is told
+            except Exception as error:
                 for asked, future in taken:
                     self._in_flight.pop(asked.id, None)
                     if not future.cancelled():
@@ -301,6 +301,7 @@ class Decider(Generic[S]):
             reading = self._reader.take(await connection.fetch(sql, *arguments), everything, wanted)
         fold, outcomes = await self._numbered(connection, batch, reading)
         failed = {o.subject for o in outcomes if o.error is not None or o.refused is not None}
+        failed |= {subject for subject in subjects if fold.entries[subject].was.broken is not None}
         swept: Mapping[UUID, datetime | None] = {
             subject: retry_at(subject, reading.now) if subject in failed else None for subject in subjects
         }

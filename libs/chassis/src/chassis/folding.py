@@ -127,6 +127,8 @@ class Fold(Generic[S]):
     def take(self, asked: Asked) -> Outcome:
         """Decide one message. Whatever happens concerns this message alone."""
         entry = self.entries[asked.subject]
+        if entry.was.broken is not None:
+            return self._failed(entry, asked, entry.was.broken)
         if asked.remember and (replay := self._replay(asked)) is not None:
             self._settle_waiting(asked)
             if asked.reply_to is not None:
@@ -141,7 +143,7 @@ class Fold(Generic[S]):
             outcome = self._decide(entry, asked)
         except Refused as refused:
             return self._refused(entry, asked, refused)
-        except Exception as error:  # noqa: BLE001 — a fault of one message must not take its neighbours down
+        except Exception as error:
             return self._failed(entry, asked, error)
         self._heard(entry, asked)
         self._settle_waiting(asked)
@@ -290,7 +292,7 @@ class Fold(Generic[S]):
         if reason == "unknown":
             next_at = self.now + min(BACK_OFF[min(asked.attempts, 2)], UNKNOWN_FOR)
         self._wait(asked, reason, detail, next_at)
-        if asked.stream is not None:
+        if asked.stream is not None and entry.was.broken is None:
             self._block(entry, reason)
             self._stuck.add(entry.subject)
         return Outcome(asked.subject, waiting=True)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from chassis.aggregate import Aggregate
 from chassis.asked import Asked
@@ -29,6 +29,8 @@ class Loaded(Generic[S]):
     heard: dict[str, int] = field(default_factory=dict)
     blocked: str | None = None
     state: S | None = None
+    broken: Exception | None = None
+    """Why the stored state cannot be read; such a row is never written."""
 
 
 @dataclass(slots=True)
@@ -149,8 +151,7 @@ class Reader(Generic[S]):
         )
         for what, identifier, a, b, c, d, x, y, z, t in records:
             if what == "row":
-                state = self._adapter.validate_json(z) if z is not None else None
-                reading.rows[identifier] = Loaded(True, a, b, c, d, orjson.loads(x), y, state)
+                reading.rows[identifier] = self._row(Loaded(True, a, b, c, d, orjson.loads(x), y), z)
             elif what == "now":
                 reading.now = t
             elif what == "id":
@@ -166,6 +167,14 @@ class Reader(Generic[S]):
         for numbers in reading.numbers.values():
             numbers.sort(reverse=True)
         return reading
+
+    def _row(self, row: Loaded[S], state: str | None) -> Loaded[S]:
+        if state is not None:
+            try:
+                row.state = self._adapter.validate_json(state)
+            except ValidationError as error:
+                row.broken = error
+        return row
 
 
 def wanted_by(

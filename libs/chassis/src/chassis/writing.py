@@ -233,7 +233,9 @@ class Writer:
             after = min(agenda(entry.state).values(), default=None) if entry.state is not None else None
             if swept is not None:
                 retry_at = swept[entry.subject]
-                if after is None:
+                if entry.was.broken is not None:
+                    exact.append((entry.subject, name, retry_at))
+                elif after is None:
                     none.append(entry.subject)
                 else:
                     exact.append((entry.subject, name, max(after, retry_at) if retry_at else after))

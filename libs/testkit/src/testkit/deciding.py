@@ -83,6 +83,7 @@ def _check(codec: Codec, kind: Kind, example: Any) -> None:
         return
     event = registry.find(row.type, row.version)
     body = merged(row.data, row.personal)
+    assert event is not None, f"{row.type}.v{row.version} is no event of the contract"
     assert body is not None
     event.model_validate_json(body)
     private = kind.private & set(orjson.loads(body))

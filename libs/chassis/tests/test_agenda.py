@@ -1,0 +1,168 @@
+"""Sweeps against real PostgreSQL: timers once and never early, reactions and waiting messages in their order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+
+from chassis.agenda import Agenda
+from chassis.asked import Asked
+from chassis.clock import utc_now
+from chassis.database import Database
+from chassis.history import history
+from chassis.waiting import NothingWaits, Reactions, envelope, headers, listed, retry
+from testkit import toy
+from testkit.eventually import eventually
+from testkit.toy import Add, CountAt, Explode, Forward, asked, heard
+
+pytestmark = pytest.mark.servers
+
+messages: dict[UUID, Any] = {}
+"""What a record of a test decodes to, by event id: a service's stream table does this from the bytes."""
+
+
+def revive(row: Any) -> Asked:
+    if row["kind"] == "reaction":
+        return Reactions(toy.CLASSES).revive(row)
+    kept = {"stream": row["stream"], "sequence": row["sequence"], "record": row["record"], "headers": headers(row)}
+    return Asked(subject=row["subject"], message=messages[row["event_id"]], **kept, **envelope(row))
+
+
+def remembered(one: Asked) -> Asked:
+    messages[one.id] = one.message
+    return one
+
+
+@pytest_asyncio.fixture
+async def database(fresh_database: Any) -> AsyncIterator[Database]:
+    fresh = await fresh_database.template("toy", toy.create)
+    database = Database(fresh.url)
+    yield database
+    await database.close()
+
+
+def agenda(database: Database) -> Agenda:
+    return Agenda(database, {"tills": toy.decider(database)}, revive)
+
+
+async def total(database: Database, till: UUID) -> int | None:
+    rows = await database.read("SELECT total FROM tills WHERE id = $1", till)
+    return rows[0]["total"] if rows else None
+
+
+async def counted(database: Database, till: UUID) -> list[Any]:
+    return [row for row in await history(database, till) if row["type"] == "toy.till-counted"]
+
+
+async def test_a_timer_fires_once_at_its_time_and_not_before(database: Database) -> None:
+    till, at = uuid4(), utc_now() + timedelta(milliseconds=400)
+    await toy.decider(database).handle_batch([asked(till, Add(1)), asked(till, CountAt(at))])
+    sweeps = [agenda(database) for _ in range(3)]
+
+    async def fired() -> list[Any]:
+        await asyncio.gather(*(sweep.sweep() for sweep in sweeps))
+        return await counted(database, till)
+
+    assert len(await eventually(fired)) == 1
+    await asyncio.gather(*(sweep.sweep() for sweep in sweeps))
+    (row,) = await counted(database, till)
+    assert row["occurred_at"] >= at
+    assert await database.read("SELECT 1 FROM wake") == []
+
+
+async def test_a_timer_moved_earlier_fires_at_the_earlier_time(database: Database) -> None:
+    till, decider = uuid4(), toy.decider(database)
+    await decider.handle_batch([asked(till, Add(1)), asked(till, CountAt(utc_now() + timedelta(hours=1)))])
+    await decider.handle(asked(till, CountAt(utc_now() - timedelta(seconds=1))))
+    await agenda(database).sweep()
+    assert len(await counted(database, till)) == 1
+
+
+async def test_a_timer_moved_later_only_makes_the_sweep_look_again(database: Database) -> None:
+    till, later = uuid4(), utc_now() + timedelta(hours=1)
+    decider = toy.decider(database)
+    await decider.handle_batch([asked(till, Add(1)), asked(till, CountAt(utc_now() - timedelta(seconds=1)))])
+    await decider.handle(asked(till, CountAt(later)))
+    await agenda(database).sweep()
+    assert await counted(database, till) == []
+    (row,) = await database.read("SELECT at FROM wake WHERE subject = $1", till)
+    assert row["at"] == later
+
+
+async def test_a_reaction_reaches_its_aggregate(database: Database) -> None:
+    one, two = uuid4(), uuid4()
+    await toy.decider(database).handle_batch([asked(one, Add(5)), asked(one, Forward(two, 3))])
+    await agenda(database).sweep()
+    assert (await total(database, one), await total(database, two)) == (2, 3)
+    assert await database.read("SELECT 1 FROM waiting") == []
+    rows = await history(database, two)
+    causes = await history(database, one)
+    assert rows[0]["hop"] == 1
+    assert rows[0]["correlation_id"] == causes[-1]["correlation_id"]
+
+
+async def test_what_waited_for_a_gap_flows_in_order_when_it_is_filled(database: Database) -> None:
+    till, decider = uuid4(), toy.decider(database)
+    stream = [remembered(heard(till, Add(n), n)) for n in (1, 2, 3, 4, 5)]
+    await decider.handle_batch([stream[0], stream[4], stream[2]])
+    await decider.handle_batch([stream[1]])
+    await agenda(database).sweep()
+    assert await total(database, till) == 1 + 2 + 3
+    await decider.handle_batch([stream[3]])
+    await agenda(database).sweep()
+    assert await total(database, till) == 15
+    (row,) = await database.read("SELECT blocked FROM tills WHERE id = $1", till)
+    assert row["blocked"] is None
+    assert await database.read("SELECT 1 FROM waiting") == []
+
+
+async def test_a_message_that_fails_is_tried_again_and_those_behind_it_keep_their_order(database: Database) -> None:
+    till, decider = uuid4(), toy.decider(database)
+    stream = [
+        remembered(one) for one in (heard(till, Add(1), 1), heard(till, Explode(times=2), 2), heard(till, Add(1), 3))
+    ]
+    await decider.handle_batch(stream)
+    assert await total(database, till) == 1
+    sweeper = agenda(database)
+
+    async def drained() -> bool:
+        await sweeper.sweep()
+        return await total(database, till) == 2
+
+    await eventually(drained)
+    types = [row["data"] for row in await history(database, till)]
+    assert len(types) == 3
+
+
+async def test_an_operator_sees_what_waits_and_lets_it_be_tried_again(database: Database) -> None:
+    till = uuid4()
+    await toy.decider(database).handle_batch(
+        [remembered(heard(till, Add(1), 1)), remembered(heard(till, Explode(1), 2))]
+    )
+    (row,) = await listed(database, subject=till, after=0, limit=10)
+    assert row["reason"] == "error"
+    assert "planted" in row["detail"]
+    assert await retry(database, till) == 1
+    await agenda(database).sweep()
+    assert await listed(database, subject=till, after=0, limit=10) == []
+    with pytest.raises(NothingWaits):
+        await retry(database, till)
+
+
+async def test_a_timer_that_fails_backs_off_and_starves_nobody(database: Database) -> None:
+    bad, good = uuid4(), uuid4()
+    decider = toy.decider(database)
+    past = utc_now() - timedelta(minutes=1)
+    for till in (bad, good):
+        await decider.handle_batch([asked(till, Add(1)), asked(till, CountAt(past))])
+    await database.execute(
+        "UPDATE tills SET state = jsonb_set(state::jsonb, '{total}', '\"x\"')::json WHERE id = $1", bad
+    )
+    await agenda(database).sweep()
+    assert len(await counted(database, good)) == 1
+    (row,) = await database.read("SELECT at, clock_timestamp() AS now FROM wake WHERE subject = $1", bad)
+    assert row["at"] > row["now"]
