@@ -1,0 +1,14 @@
+"""Reference data of other services, as far as billing needs it."""
+
+from uuid import UUID
+
+from chassis.decision import record
+
+
+@record
+class Person:
+    """One of the staff."""
+
+    person_id: UUID
+    active: bool
+    roles: tuple[str, ...] = ()
