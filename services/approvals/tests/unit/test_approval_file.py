@@ -13,15 +13,15 @@ from approvals.domain.records import Person
 from approvals.domain.refusals import AlreadyVoted, NoLongerActive, NotAnApprover, UnknownApproval
 from approvals.domain.state import SETTLED_KEPT, ApprovalFile
 from chassis.decision import SYSTEM, Actor, Invalid, TimerDue, changed
-from testkit.deciding import FakeKnown
+from testkit.deciding import Facts
 
 NOON = datetime(2026, 6, 5, 12, tzinfo=UTC)
 DUE = NOON + timedelta(hours=4)
 TICK = timedelta(microseconds=1)
 ANNA, BO, CLEO, OTTO = (UUID(int=n) for n in (1, 2, 3, 4))
 TRANSITION = UUID(int=50)
-STAFF = {("person", each): Person(each, each != OTTO) for each in (ANNA, BO, CLEO, OTTO)}
-KNOWN = FakeKnown(STAFF)
+STAFF = {("person", str(each)): Person(each, each != OTTO) for each in (ANNA, BO, CLEO, OTTO)}
+KNOWN = Facts(STAFF)
 
 ASK = Ask(TRANSITION, "New", "Work", 1, "hash", Policy("all"), (ANNA, BO), "R-000001", "Line down", None, DUE)
 
@@ -104,7 +104,7 @@ def test_a_transition_is_asked_for_once() -> None:
 
 def test_a_newer_request_for_the_same_transition_supersedes_the_open_one() -> None:
     again = changed(ASK, transition_id=UUID(int=51), visit_no=2)
-    old, new = decide(asked(), again, NOON, FakeKnown(STAFF, seed=9))
+    old, new = decide(asked(), again, NOON, Facts(STAFF, message=UUID(int=9)))
     assert isinstance(old, ApprovalSettled)
     assert (old.outcome, old.cause, old.transition_id) == ("void", "superseded", TRANSITION)
     assert isinstance(new, ApprovalRequested)
@@ -113,7 +113,7 @@ def test_a_newer_request_for_the_same_transition_supersedes_the_open_one() -> No
 
 def test_a_transition_to_another_stage_leaves_the_open_one_alone() -> None:
     other = changed(ASK, transition_id=UUID(int=51), to_stage="Done")
-    assert len(decide(asked(), other, NOON, FakeKnown(STAFF, seed=9))) == 1
+    assert len(decide(asked(), other, NOON, Facts(STAFF, message=UUID(int=9)))) == 1
 
 
 @pytest.mark.parametrize("cause", ["regressed", "closed", "edited", "superseded"])
@@ -169,11 +169,11 @@ def test_for_anybody_but_staff_the_approval_does_not_exist(actor: Actor) -> None
 
 def test_an_approver_who_was_switched_off_meanwhile_may_not_decide() -> None:
     file = asked()
-    gone = FakeKnown({("person", ANNA): Person(ANNA, False)})
+    gone = Facts({("person", str(ANNA)): Person(ANNA, False)})
     with pytest.raises(NoLongerActive):
         decide(file, vote_of(ANNA, file), NOON, gone)
     with pytest.raises(NoLongerActive):
-        decide(file, vote_of(ANNA, file), NOON, FakeKnown({}))
+        decide(file, vote_of(ANNA, file), NOON, Facts())
 
 
 def test_an_unknown_approval_is_not_found() -> None:
@@ -225,7 +225,7 @@ def test_a_file_remembers_a_bounded_number_of_settled_approvals() -> None:
     for n in range(SETTLED_KEPT + 1):
         ask = changed(ASK, transition_id=UUID(int=100 + n), visit_no=n)
         for message in (ask, Withdraw(ask.transition_id, "edited")):
-            for fact in decide(file, message, NOON, FakeKnown(STAFF, seed=n)):
+            for fact in decide(file, message, NOON, Facts(STAFF, message=UUID(int=n))):
                 file = evolve(file, fact)
     assert file is not None
     assert len(file.settled) == SETTLED_KEPT

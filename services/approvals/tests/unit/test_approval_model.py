@@ -15,10 +15,10 @@ from approvals.domain.messages import Ask, CastVote, Policy, Withdraw, WithdrawA
 from approvals.domain.records import Person
 from approvals.domain.state import ApprovalFile
 from chassis.decision import Actor, Refused, TimerDue
-from testkit.deciding import FakeKnown
+from testkit.deciding import Facts
 
 PEOPLE = tuple(UUID(int=n) for n in range(1, 5))
-STAFF = {("person", each): Person(each, each != PEOPLE[3]) for each in PEOPLE}
+STAFF = {("person", str(each)): Person(each, each != PEOPLE[3]) for each in PEOPLE}
 POLICIES = st.one_of(st.just(Policy("any")), st.just(Policy("all")), st.builds(Policy, st.just("k"), st.integers(0, 4)))
 
 
@@ -56,7 +56,7 @@ class ApprovalMachine(RuleBasedStateMachine):
         for each in self.model.values():
             if each.outcome is None and each.due_at < self.now:
                 each.outcome = "expired"
-        made = list(decide(self.state, message, self.now, FakeKnown(STAFF, seed=self.steps)))
+        made = list(decide(self.state, message, self.now, Facts(STAFF, message=UUID(int=self.steps))))
         for fact in made:
             self.state = evolve(self.state, fact)
         self.facts += made

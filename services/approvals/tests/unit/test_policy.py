@@ -11,7 +11,7 @@ from approvals.domain.messages import Policy
 from approvals.domain.policy import approver_set, needed, verdict
 from approvals.domain.records import Person
 from approvals.domain.state import Approval, Vote
-from testkit.deciding import FakeKnown
+from testkit.deciding import Facts
 
 ANNA, BO, CLEO = (UUID(int=n) for n in (1, 2, 3))
 
@@ -83,16 +83,15 @@ def test_P9_a_verdict_never_turns(data: st.DataObject, asked: int) -> None:
 
 
 def test_the_one_who_asks_and_those_switched_off_are_not_asked() -> None:
-    known = FakeKnown(
-        {("person", ANNA): Person(ANNA, True), ("person", BO): Person(BO, False), ("person", CLEO): Person(CLEO, True)}
-    )
+    staff = (Person(ANNA, True), Person(BO, False), Person(CLEO, True))
+    known = Facts({("person", str(each.person_id)): each for each in staff})
     assert approver_set([ANNA, BO, CLEO], CLEO, known) == (ANNA,)
 
 
 def test_somebody_named_twice_is_asked_once() -> None:
-    known = FakeKnown({("person", ANNA): Person(ANNA, True)})
+    known = Facts({("person", str(ANNA)): Person(ANNA, True)})
     assert approver_set([ANNA, ANNA], None, known) == (ANNA,)
 
 
 def test_somebody_whose_document_has_not_arrived_is_still_asked() -> None:
-    assert approver_set([ANNA], None, FakeKnown({})) == (ANNA,)
+    assert approver_set([ANNA], None, Facts()) == (ANNA,)

@@ -17,7 +17,7 @@ from billing.domain.money import Money
 from billing.domain.prices import PRICE_BOOK, PRICE_BOOKS, Entry, PriceBook
 from billing.domain.state import Account
 from chassis.decision import SYSTEM, Refused, changed
-from testkit.deciding import FakeKnown
+from testkit.deciding import Facts
 
 NOW = datetime(2026, 6, 5, 12, tzinfo=UTC)
 CONTACT = UUID(int=1)
@@ -60,7 +60,7 @@ class AccountMachine(RuleBasedStateMachine):
         self.send(Open(CONTACT, "R-1"))
 
     def send(self, message: Any) -> list[Fact]:
-        known = FakeKnown({(PRICE_BOOKS, PRICE_BOOK): BOOK}, seed=len(self.facts) + 1)
+        known = Facts({(PRICE_BOOKS, str(PRICE_BOOK)): BOOK}, message=UUID(int=len(self.facts) + 1))
         made: list[Fact] = []
         for fact in decide(self.state, message, NOW, known):
             drawn = fact

@@ -26,7 +26,7 @@ from billing.domain.refusals import (
 )
 from billing.domain.state import MOST_LINES, MOST_TEXT, Account
 from chassis.decision import SYSTEM, Actor, Invalid, changed
-from testkit.deciding import FakeKnown
+from testkit.deciding import Facts
 
 NOW = datetime(2026, 6, 5, 12, tzinfo=UTC)
 CONTACT, AGENT, OTTO, READER = (UUID(int=n) for n in range(1, 5))
@@ -40,11 +40,12 @@ BOOK = PriceBook(
     ),
 )
 STAFF = {
-    ("person", AGENT): Person(AGENT, True, ("agent",)),
-    ("person", OTTO): Person(OTTO, False, ("agent",)),
-    ("person", READER): Person(READER, True, ("approver",)),
+    ("person", str(AGENT)): Person(AGENT, True, ("agent",)),
+    ("person", str(OTTO)): Person(OTTO, False, ("agent",)),
+    ("person", str(READER)): Person(READER, True, ("approver",)),
 }
-KNOWN = FakeKnown({**STAFF, (PRICE_BOOKS, PRICE_BOOK): BOOK})
+DOCUMENTS = {**STAFF, (PRICE_BOOKS, str(PRICE_BOOK)): BOOK}
+KNOWN = Facts(DOCUMENTS)
 ACTOR = Actor("person", AGENT)
 OPEN = Account(CONTACT, "R-000001")
 CHARGE = LogCharge("CABLE", D(3), None, None, ACTOR)
@@ -52,7 +53,7 @@ CHARGE = LogCharge("CABLE", D(3), None, None, ACTOR)
 
 def after(state: Account | None, *messages: Any) -> Account:
     for n, message in enumerate(messages):
-        for fact in decide(state, message, NOW, FakeKnown({**STAFF, (PRICE_BOOKS, PRICE_BOOK): BOOK}, seed=n)):
+        for fact in decide(state, message, NOW, Facts(DOCUMENTS, message=UUID(int=n))):
             state = evolve(state, fact)
     assert state is not None
     return state
@@ -119,7 +120,7 @@ def test_an_unknown_article_and_a_missing_price_book_have_names_of_their_own() -
     with pytest.raises(UnknownSku):
         logged(changed(CHARGE, sku="GOLD"))
     with pytest.raises(NoPriceBook):
-        decide(OPEN, CHARGE, NOW, FakeKnown(STAFF))
+        decide(OPEN, CHARGE, NOW, Facts(STAFF))
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,15 @@ from billing.domain.records import Person
 from billing.domain.refusals import AlreadyCredited, AlreadyIssued, MayNotIssue, UnknownInvoice
 from billing.domain.state import INVOICES_KEPT, Account
 from chassis.decision import Actor, Draw, Invalid, changed
-from testkit.deciding import FakeKnown
+from testkit.deciding import Facts
 
 NOW = datetime(2026, 6, 5, 12, tzinfo=UTC)
 CONTACT, AGENT, BEA = (UUID(int=n) for n in range(1, 4))
 BOOK = PriceBook(7, "EUR", (Entry("CABLE", "A cable", "product", Money(D("9.99"), "EUR"), D("0.19")),))
 DOCUMENTS = {
-    ("person", AGENT): Person(AGENT, True, ("agent",)),
-    ("person", BEA): Person(BEA, True, ("billing",)),
-    (PRICE_BOOKS, PRICE_BOOK): BOOK,
+    ("person", str(AGENT)): Person(AGENT, True, ("agent",)),
+    ("person", str(BEA)): Person(BEA, True, ("billing",)),
+    (PRICE_BOOKS, str(PRICE_BOOK)): BOOK,
 }
 CABLE = LogCharge("CABLE", D(1), None, None, Actor("person", AGENT))
 BILLING = Actor("person", BEA)
@@ -42,7 +42,7 @@ class Story:
         made: list[Fact] = []
         for message in messages:
             made = []
-            for fact in decide(self.account, message, now, FakeKnown(DOCUMENTS, seed=len(self.facts) + 1)):
+            for fact in decide(self.account, message, now, Facts(DOCUMENTS, message=UUID(int=len(self.facts) + 1))):
                 drawn = self._drawn(fact)
                 self.account = evolve(self.account, drawn)
                 self.facts.append(drawn)
@@ -84,7 +84,7 @@ def test_P17_the_number_is_drawn_from_the_series_of_the_year() -> None:
     story.tell(CABLE)
     assert story.account
     for year in (2026, 2027):
-        [fact] = decide(story.account, close(revision=1), NOW.replace(year=year), FakeKnown())
+        [fact] = decide(story.account, close(revision=1), NOW.replace(year=year), Facts())
         assert isinstance(fact, InvoiceIssued)
         assert fact.number == Draw(f"invoices-{year}", f"INV-{year}-{{:06d}}")
 
@@ -186,7 +186,7 @@ def test_P16_an_invoice_is_taken_back_once_and_in_full() -> None:
 def test_a_credit_note_has_a_series_of_its_own() -> None:
     story = Story()
     invoice = issued(story, CABLE, close(revision=1))
-    [fact] = decide(story.account, IssueCreditNote(invoice.invoice_id, "Wrong", BILLING), NOW, FakeKnown(DOCUMENTS))
+    [fact] = decide(story.account, IssueCreditNote(invoice.invoice_id, "Wrong", BILLING), NOW, Facts(DOCUMENTS))
     assert isinstance(fact, CreditNoteIssued)
     assert fact.number == Draw("credit-notes-2026", "CN-2026-{:06d}")
 

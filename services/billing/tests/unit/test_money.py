@@ -3,7 +3,6 @@
 from decimal import Decimal as D
 
 import pytest
-from contracts.money import exponent
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from billing.domain.money import (
     rounded,
     total,
 )
+from contracts.money import exponent
 
 CURRENCIES = st.sampled_from(["EUR", "JPY", "KWD", "CLF"])
 

@@ -13,15 +13,15 @@ from billing.domain.prices import MOST_ENTRIES, Entry, PriceBook, SetPriceBook, 
 from billing.domain.records import Person
 from billing.domain.refusals import MayNotSetPrices
 from chassis.decision import Actor, Invalid
-from testkit.deciding import FakeKnown
+from testkit.deciding import Facts
 
 NOW = datetime(2026, 6, 5, 12, tzinfo=UTC)
 BEA, AGENT, OTTO = UUID(int=1), UUID(int=2), UUID(int=3)
-KNOWN = FakeKnown(
+KNOWN = Facts(
     {
-        ("person", BEA): Person(BEA, True, ("billing",)),
-        ("person", AGENT): Person(AGENT, True, ("agent",)),
-        ("person", OTTO): Person(OTTO, False, ("billing",)),
+        ("person", str(BEA)): Person(BEA, True, ("billing",)),
+        ("person", str(AGENT)): Person(AGENT, True, ("agent",)),
+        ("person", str(OTTO)): Person(OTTO, False, ("billing",)),
     }
 )
 HOUR = Entry("HOUR", "An hour of work", "fee", Money(D("90.00"), "EUR"), D("0.19"))
