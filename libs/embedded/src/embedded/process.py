@@ -65,6 +65,7 @@ class Child:
         deadline = time.monotonic() + within
         while not ready():
             if self.returncode is not None:
+                self._close()
                 raise NotStarted(f"{name} ended while starting (status {self.returncode})", self.tail())
             if time.monotonic() > deadline:
                 self.kill()
