@@ -105,6 +105,7 @@ class Kafka:
         """Fetch what is missing, format where there is no data, start, and return when clients are answered."""
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
+            java()
             jars.fetch(jars.locked(), jars.cache())
             self._start_on_some_port()
         except (NotAvailable, NotStarted):

@@ -47,8 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker is not None:
         config.stash[run_key] = worker["throughline_run"]
-        door: str = worker["throughline_door"]
-        config.stash[address_key] = lambda kind: ask(door, kind)
+        port, key = worker["throughline_door"]
+        config.stash[address_key] = lambda kind: ask((port, key), kind)
         return
     servers = Servers()
     config.stash[run_key] = f"t{secrets.token_hex(4)}"

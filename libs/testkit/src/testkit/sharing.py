@@ -1,14 +1,18 @@
 """One pair of servers for all workers of a run: the process that pytest was started as owns them, workers ask it."""
 
-import tempfile
+import secrets
 import threading
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
-from pathlib import Path
 from typing import Literal
 
 from testkit.backends import Backend, choose
 
 Kind = Literal["postgres", "kafka"]
+Door = tuple[int, str]
+"""Where the owner of the servers answers: a port and the key to it."""
+
+LOOPBACK = "127.0.0.1"
 
 
 class Servers:
@@ -53,21 +57,24 @@ class Office:
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
-        self._folder = tempfile.TemporaryDirectory(prefix="throughline-run-")
-        self.door = str(Path(self._folder.name) / "door")
-        self._listener = Listener(self.door, family="AF_UNIX", backlog=64)
+        key = secrets.token_hex(16)
+        self._listener = Listener((LOOPBACK, 0), backlog=64, authkey=key.encode())
+        self.door: Door = (int(self._listener.address[1]), key)
+        self._closed = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
+        self._closed.set()
         self._listener.close()
-        self._folder.cleanup()
 
     def _serve(self) -> None:
         while True:
             try:
                 visitor = self._listener.accept()
-            except OSError:
-                return
+            except (AuthenticationError, EOFError, OSError):
+                if self._closed.is_set():
+                    return
+                continue
             threading.Thread(target=self._answer, args=(visitor,), daemon=True).start()
 
     def _answer(self, visitor: "Connection[tuple[bool, str], Kind]") -> None:
@@ -83,9 +90,10 @@ class ServerUnavailable(Exception):
     """The run's server could not be started; the message is what the owner of the servers saw."""
 
 
-def ask(door: str, kind: Kind) -> str:
+def ask(door: Door, kind: Kind) -> str:
     """A worker's way to `Servers.address`."""
-    with Client(door, family="AF_UNIX") as line:
+    port, key = door
+    with Client((LOOPBACK, port), authkey=key.encode()) as line:
         line.send(kind)
         fine, text = line.recv()
     if not fine:
