@@ -1,0 +1,1 @@
+"""Reconciliation: does everything that was accepted exist everywhere it must, once?"""

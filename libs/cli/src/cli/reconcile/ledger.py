@@ -1,0 +1,306 @@
+"""The books: every fact of the public streams is entered, and what does not balance is an orphan.
+
+Pure: no clock, no Kafka. Rules (product N2, quality I1–I4, I8):
+
+- a submitted request is opened or rejected by workflow, once;
+- every close has one invoice, one draft or one "nothing to bill";
+- every transition that needs an approval is asked, and settled once;
+- every event that concerns somebody has one message per recipient, planned or visibly suppressed;
+- every planned message ends accepted, refused, bounced or visibly unknown;
+- per topic and request, first occurrences are numbered 1..n;
+- numbers of invoices and credit notes have no gap and no double.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from cli.reconcile.heard import Heard, Orphan
+
+Passed = Callable[[str, Heard], bool]
+"""Whether a service's consumer has gone past a record."""
+
+_ENDS = {
+    "notifications.message-accepted": "accepted",
+    "notifications.message-refused": "refused",
+    "notifications.message-bounced": "bounced",
+    "notifications.message-unknown": "unknown",
+}
+_BILLED = ("billing.invoice-issued", "billing.invoice-drafted", "billing.nothing-to-bill")
+
+
+@dataclass(slots=True)
+class Story:
+    """What the books know of one request."""
+
+    subject: UUID
+    number: str | None = None
+    mode: str = "live"
+    queue: str | None = None
+    stage: str | None = None
+    outcome: str | None = None
+    submitted: list[Heard] = field(default_factory=list)
+    opened: list[Heard] = field(default_factory=list)
+    rejected: list[Heard] = field(default_factory=list)
+    closes: dict[int, Heard] = field(default_factory=dict)
+    billed: dict[int, Counter[str]] = field(default_factory=dict)
+    transitions: dict[str, Heard] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+    settled: dict[str, str] = field(default_factory=dict)
+    settled_twice: set[str] = field(default_factory=set)
+    causes: list[tuple[Heard, int]] = field(default_factory=list)
+    received: list[Heard] = field(default_factory=list)
+    told: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    told_causes: Counter[str] = field(default_factory=Counter)
+    planned: dict[str, Heard] = field(default_factory=dict)
+    ends: dict[str, str] = field(default_factory=dict)
+    breached: int = 0
+
+
+class Ledger:
+    """Enter facts in any order of topics; ask for orphans at the end."""
+
+    def __init__(self) -> None:
+        self.stories: dict[UUID, Story] = {}
+        self.duplicates = 0
+        self.invoices: dict[str, Decimal] = {}
+        self.numbers: Counter[str] = Counter()
+        self._sequences: dict[tuple[str, UUID], int] = {}
+        self._gaps: list[tuple[Heard, int]] = []
+        self._enter: dict[str, Callable[[Story, Heard], None]] = {
+            "intake.request-submitted": self._submitted,
+            "workflow.request-opened": self._opened,
+            "workflow.request-rejected": self._rejected,
+            "workflow.stage-changed": self._moved,
+            "workflow.request-closed": self._closed,
+            "workflow.request-reopened": self._reopened,
+            "workflow.went-live": self._live,
+            "workflow.sla-breached": self._breached,
+            "workflow.wait-began": self._waits,
+            "workflow.message-posted": self._posted,
+            "workflow.transition-requested": self._transition,
+            "approvals.approval-requested": self._asked,
+            "approvals.approval-settled": self._settled,
+            "billing.credit-note-issued": self._credited,
+            "notifications.message-planned": self._planned,
+            "notifications.message-suppressed": self._suppressed,
+            **dict.fromkeys(_BILLED, self._billed),
+            **dict.fromkeys(_ENDS, self._ended),
+        }
+
+    def hear(self, fact: Heard) -> None:
+        """Enter one fact; one with a sequence that its topic and request have passed is a duplicate."""
+        key = fact.topic, fact.subject
+        last = self._sequences.get(key, 0)
+        if fact.sequence <= last:
+            self.duplicates += 1
+            return
+        if fact.sequence != last + 1:
+            self._gaps.append((fact, last))
+        self._sequences[key] = fact.sequence
+        story = self.stories.get(fact.subject)
+        if story is None:
+            story = self.stories[fact.subject] = Story(fact.subject)
+        enter = self._enter.get(fact.type)
+        if enter is not None:
+            enter(story, fact)
+
+    # -- entries -------------------------------------------------------------------------------------------------
+
+    def _submitted(self, story: Story, fact: Heard) -> None:
+        story.submitted.append(fact)
+        story.number, story.mode = fact.data["number"], fact.data.get("mode", "live")
+
+    def _opened(self, story: Story, fact: Heard) -> None:
+        story.opened.append(fact)
+        story.number, story.mode = fact.data["number"], fact.data.get("mode", "live")
+        story.queue, story.stage = fact.data["queue"], fact.data["stage"]
+        self._concerns(story, fact)
+
+    def _rejected(self, story: Story, fact: Heard) -> None:
+        story.rejected.append(fact)
+
+    def _moved(self, story: Story, fact: Heard) -> None:
+        story.stage = fact.data["to_stage"]
+
+    def _closed(self, story: Story, fact: Heard) -> None:
+        story.closes[fact.data["close_no"]] = fact
+        story.outcome = fact.data["outcome"]
+        self._concerns(story, fact)
+
+    def _reopened(self, story: Story, fact: Heard) -> None:
+        story.stage, story.outcome = fact.data["to_stage"], None
+
+    def _live(self, story: Story, fact: Heard) -> None:
+        story.mode = "live"
+
+    def _breached(self, story: Story, fact: Heard) -> None:
+        story.breached += 1
+
+    def _waits(self, story: Story, fact: Heard) -> None:
+        if fact.data["waiting_for"] == "customer":
+            self._concerns(story, fact)
+
+    def _posted(self, story: Story, fact: Heard) -> None:
+        if fact.data["from_staff"]:
+            self._concerns(story, fact)
+
+    def _concerns(self, story: Story, fact: Heard, people: int = 1) -> None:
+        if story.mode == "live" or fact.topic != "workflow.requests":
+            story.causes.append((fact, people))
+
+    def _transition(self, story: Story, fact: Heard) -> None:
+        story.transitions[fact.data["transition_id"]] = fact
+
+    def _asked(self, story: Story, fact: Heard) -> None:
+        story.asked[fact.data["transition_id"]] += 1
+        self._concerns(story, fact, len(fact.data["approvers"]))
+
+    def _settled(self, story: Story, fact: Heard) -> None:
+        transition = fact.data["transition_id"]
+        if transition in story.settled:
+            story.settled_twice.add(transition)
+        story.settled.setdefault(transition, fact.data["outcome"])
+
+    def _billed(self, story: Story, fact: Heard) -> None:
+        story.billed.setdefault(fact.data["close_no"], Counter())[fact.type] += 1
+        if fact.type == "billing.invoice-issued":
+            self.numbers[fact.data["number"]] += 1
+            total = fact.data["total"]
+            self.invoices[total["currency"]] = self.invoices.get(total["currency"], Decimal()) + Decimal(
+                total["amount"]
+            )
+
+    def _credited(self, story: Story, fact: Heard) -> None:
+        self.numbers[fact.data["number"]] += 1
+
+    def _planned(self, story: Story, fact: Heard) -> None:
+        story.planned[fact.data["message_id"]] = fact
+        self._told(story, fact)
+
+    def _suppressed(self, story: Story, fact: Heard) -> None:
+        self._told(story, fact)
+
+    def _told(self, story: Story, fact: Heard) -> None:
+        cause, template = fact.data["cause_event_id"], fact.data["template"]
+        story.told[cause, fact.data["recipient_id"], template] += 1
+        story.told_causes[cause] += 1
+        if template == "received":
+            story.received.append(fact)
+
+    def _ended(self, story: Story, fact: Heard) -> None:
+        story.ends[fact.data["message_id"]] = _ENDS[fact.type]
+
+    @property
+    def latencies(self) -> list[float]:
+        """Seconds from acceptance to the recorded "received" message, one a request, ascending."""
+        return sorted(
+            (story.received[0].time - story.submitted[0].time).total_seconds()
+            for story in self.stories.values()
+            if story.received and story.submitted
+        )
+
+    # -- balance -------------------------------------------------------------------------------------------------
+
+    def orphans(self, now: datetime, passed: Passed, older_than: timedelta = timedelta(seconds=60)) -> list[Orphan]:
+        """What does not balance. What is younger than `older_than`, or not yet passed by its reader, is on its way."""
+
+        def on_its_way(service: str, fact: Heard) -> bool:
+            return now - fact.time < older_than or not passed(service, fact)
+
+        found = [self._gap(fact, last) for fact, last in self._gaps]
+        for story in self.stories.values():
+            for slug, service, fact, mend in _unbalanced(story):
+                if service is None or not on_its_way(service, fact):
+                    found.append(Orphan(slug, story.subject, story.number, f"{fact.type} {fact.id}", fact.time, mend))
+        return found + [
+            Orphan("number-" + slug, UUID(int=0), number, "billing", now, "throughline doctor")
+            for slug, number in _numbering(self.numbers)
+        ]
+
+    @staticmethod
+    def _gap(fact: Heard, last: int) -> Orphan:
+        detail = f"{fact.type} {fact.id}: {last} then {fact.sequence}"
+        return Orphan("sequence-gap", fact.subject, None, detail, fact.time, f"throughline trace {fact.subject}")
+
+
+Finding = tuple[str, str | None, Heard, str]
+"""(slug, whose effect is missing or None when nothing can still arrive to mend it, the fact, the command)"""
+
+
+def _unbalanced(story: Story) -> Iterator[Finding]:
+    yield from _existence(story)
+    yield from _billing(story)
+    yield from _approvals(story)
+    yield from _messages(story)
+
+
+def _existence(story: Story) -> Iterator[Finding]:
+    mend = f"throughline trace {story.number or story.subject}"
+    for fact in story.submitted[1:]:
+        yield "submitted-twice", None, fact, mend
+    for fact in [*story.opened, *story.rejected][1:]:
+        yield "opened-twice", None, fact, mend
+    if story.submitted and not story.opened and not story.rejected:
+        retry = f"throughline waiting retry {story.subject} --service workflow"
+        yield "not-opened", "workflow", story.submitted[0], retry
+    if story.opened and not story.submitted:
+        yield "opened-from-nothing", None, story.opened[0], mend
+
+
+def _billing(story: Story) -> Iterator[Finding]:
+    retry = f"throughline waiting retry {story.subject} --service billing"
+    for number, close in story.closes.items():
+        billed = story.billed.get(number, Counter())
+        invoices, others = billed["billing.invoice-issued"], billed["billing.nothing-to-bill"]
+        if not billed:
+            yield "not-billed", "billing", close, retry
+        elif invoices > 1 or others > 1 or (others and invoices):
+            yield "billed-twice", None, close, f"throughline trace {story.number}"
+
+
+def _approvals(story: Story) -> Iterator[Finding]:
+    retry = f"throughline waiting retry {story.subject} --service approvals"
+    for identifier, fact in story.transitions.items():
+        if not story.asked[identifier] and identifier not in story.settled:
+            yield "not-asked", "approvals", fact, retry
+        if story.asked[identifier] > 1:
+            yield "asked-twice", None, fact, f"throughline trace {story.number}"
+        if identifier in story.settled_twice:
+            yield "settled-twice", None, fact, f"throughline trace {story.number}"
+
+
+def _messages(story: Story) -> Iterator[Finding]:
+    retry = f"throughline waiting retry {story.subject} --service notifications"
+    for cause, people in story.causes if story.mode == "live" else ():
+        if story.told_causes[str(cause.id)] < people:
+            yield "not-told", "notifications", cause, retry
+    for (cause_id, _, _), times in story.told.items():
+        if times > 1:
+            fact = next((f for f in story.planned.values() if f.data["cause_event_id"] == cause_id), story.opened[0])
+            yield "told-twice", None, fact, f"throughline trace {story.number}"
+    for identifier, fact in story.planned.items():
+        if identifier not in story.ends:
+            yield "not-sent", "notifications", fact, retry
+
+
+def _numbering(numbers: Counter[str]) -> Iterator[tuple[str, str]]:
+    series: dict[str, list[int]] = {}
+    for number, times in numbers.items():
+        head, _, last = number.rpartition("-")
+        series.setdefault(head, []).append(int(last))
+        if times > 1:
+            yield "twice", number
+    for head, taken in series.items():
+        missing = set(range(1, max(taken) + 1)) - set(taken)
+        for n in sorted(missing):
+            yield "missing", f"{head}-{n:06d}"
+
+
+def count(values: Iterable[Any]) -> dict[str, int]:
+    """How often each value occurs, as text, the most frequent first."""
+    return {str(value): n for value, n in Counter(values).most_common()}

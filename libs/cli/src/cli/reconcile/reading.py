@@ -1,0 +1,109 @@
+"""The public streams read from their beginning to where they ended when asked."""
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from cli.reconcile.heard import Heard
+from cli.reconcile.ledger import Passed
+from contracts.envelope import BadEnvelope, from_headers
+from contracts.registry import TOPICS
+
+STREAMS = tuple(topic.name for topic in TOPICS if topic.kind == "stream")
+
+
+async def facts(
+    bootstrap: str, prefix: str, *, topics: Iterable[str] = STREAMS, since: datetime | None = None
+) -> AsyncIterator[Heard]:
+    """Every fact on the streams, partition by partition in order, up to the ends at the time of the call."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20
+    )
+    await consumer.start()
+    try:
+        partitions = [
+            TopicPartition(prefix + topic, partition)
+            for topic in topics
+            for partition in sorted(await _partitions(consumer, prefix + topic))
+        ]
+        consumer.assign(partitions)
+        await _seek(consumer, partitions, since)
+        ends = await consumer.end_offsets(partitions)
+        left = {p for p in partitions if await consumer.position(p) < ends[p]}
+        while left:
+            for partition, records in (await consumer.getmany(*left, timeout_ms=500)).items():
+                for record in records:
+                    if record.offset < ends[partition] and (heard := _heard(record, prefix)) is not None:
+                        yield heard
+            left = {p for p in left if await consumer.position(p) < ends[p]}
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    await consumer._client.force_metadata_update()
+    found = consumer.partitions_for_topic(topic)
+    if found is None:
+        await consumer.topics()
+        found = consumer.partitions_for_topic(topic)
+    return set(found or ())
+
+
+async def _seek(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], since: datetime | None) -> None:
+    if since is None:
+        await consumer.seek_to_beginning(*partitions)
+        return
+    millis = int(since.timestamp() * 1000)
+    found = await consumer.offsets_for_times(dict.fromkeys(partitions, millis))
+    ends = await consumer.end_offsets(partitions)
+    for partition in partitions:
+        at = found.get(partition)
+        consumer.seek(partition, at.offset if at is not None else ends[partition])
+
+
+def _heard(record: object, prefix: str) -> Heard | None:
+    try:
+        envelope = from_headers(record.headers)  # type: ignore[attr-defined]
+        subject = UUID(envelope.subject or "")
+    except (BadEnvelope, ValueError):
+        return None
+    if envelope.sequence is None or record.value is None:  # type: ignore[attr-defined]
+        return None
+    return Heard(
+        record.topic.removeprefix(prefix),  # type: ignore[attr-defined]
+        envelope.type,
+        subject,
+        envelope.sequence,
+        envelope.id,
+        envelope.time,
+        orjson.loads(record.value),  # type: ignore[attr-defined]
+        record.partition,  # type: ignore[attr-defined]
+        record.offset,  # type: ignore[attr-defined]
+    )
+
+
+async def positions(bootstrap: str, prefix: str, services: Iterable[str]) -> Passed:
+    """Where each service's consumer group stands now, as a question that a ledger can ask."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        committed = {
+            service: {
+                (p.topic.removeprefix(prefix), p.partition): at.offset
+                for p, at in (await admin.list_consumer_group_offsets(prefix + service)).items()
+            }
+            for service in services
+        }
+    finally:
+        await admin.close()
+
+    def passed(service: str, fact: Heard) -> bool:
+        if fact.topic.startswith(f"{service}."):
+            return True
+        return bool(committed.get(service, {}).get((fact.topic, fact.partition), 0) > fact.offset)
+
+    return passed
