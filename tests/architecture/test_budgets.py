@@ -1,0 +1,93 @@
+"""How long, how crowded and how silent a file may be; a planted breach of each shows that the guard sees it."""
+
+from pathlib import Path
+
+import pytest
+
+from testkit import architecture
+
+ROOT = Path(__file__).parents[2]
+
+LONG_FUNCTIONS: dict[str, str] = {}
+"""`file:function` and the reason why it is better in one piece."""
+
+LONG_FILES: dict[str, str] = {}
+"""File and the reason why it is better in one piece."""
+
+CROWDED_FILES: dict[str, str] = {}
+"""File and the reason why it needs so many of our modules."""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """An empty house with one service."""
+    (tmp_path / "services/shop/src/shop/domain").mkdir(parents=True)
+    (tmp_path / "services/shop/tests").mkdir(parents=True)
+    return tmp_path
+
+
+def test_functions_keep_to_their_budget() -> None:
+    assert architecture.long_functions(ROOT, LONG_FUNCTIONS) == []
+
+
+def test_files_keep_to_their_budget() -> None:
+    assert architecture.long_files(ROOT, LONG_FILES) == []
+
+
+def test_files_import_from_few_of_our_modules() -> None:
+    assert architecture.crowded_files(ROOT, CROWDED_FILES) == []
+
+
+def test_every_file_says_what_it_is() -> None:
+    assert architecture.silent_files(ROOT) == []
+
+
+def test_exceptions_are_still_needed() -> None:
+    without = {
+        *architecture.long_functions(ROOT, {}),
+        *architecture.long_files(ROOT, {}),
+        *architecture.crowded_files(ROOT, {}),
+    }
+    listed = [*LONG_FUNCTIONS, *LONG_FILES, *CROWDED_FILES]
+    assert [name for name in listed if not any(line.startswith(f"{name} ") for line in without)] == []
+
+
+def test_the_41st_line_of_a_function_is_seen_and_its_docstring_is_not_counted(house: Path) -> None:
+    file = house / "services/shop/src/shop/store.py"
+    body = '    """Two\n    lines."""\n' + "    x = 1\n" * 39
+    file.write_text(f"def sell():\n{body}")
+    assert architecture.long_functions(house, {}) == []
+    file.write_text(f"def sell():\n{body}    x = 2\n")
+    line = "services/shop/src/shop/store.py:sell"
+    assert architecture.long_functions(house, {}) == [f"{line} has 41 lines, 40 are allowed"]
+    assert architecture.long_functions(house, {line: "a table"}) == []
+
+
+def test_the_31st_line_of_a_test_is_seen(house: Path) -> None:
+    file = house / "services/shop/tests/test_store.py"
+    file.write_text("def test_it():\n" + "    x = 1\n" * 29)
+    assert architecture.long_functions(house, {}) == []
+    file.write_text("def test_it():\n" + "    x = 1\n" * 30)
+    assert len(architecture.long_functions(house, {})) == 1
+
+
+def test_the_301st_line_of_a_file_is_seen(house: Path) -> None:
+    file = house / "services/shop/src/shop/store.py"
+    file.write_text("x = 1\n\n" * 300)
+    assert architecture.long_files(house, {}) == []
+    file.write_text("x = 1\n" * 301)
+    assert architecture.long_files(house, {}) == ["services/shop/src/shop/store.py has 301 lines, 300 are allowed"]
+
+
+def test_the_11th_module_of_ours_is_seen(house: Path) -> None:
+    file = house / "services/shop/src/shop/store.py"
+    file.write_text("import os\n" + "".join(f"import chassis.m{n}\n" for n in range(10)))
+    assert architecture.crowded_files(house, {}) == []
+    file.write_text("".join(f"from chassis.m{n} import x\n" for n in range(11)))
+    assert len(architecture.crowded_files(house, {})) == 1
+
+
+def test_a_file_without_a_docstring_is_seen(house: Path) -> None:
+    (house / "services/shop/src/shop/store.py").write_text("x = 1\n")
+    (house / "services/shop/src/shop/__init__.py").write_text("")
+    assert architecture.silent_files(house) == ["services/shop/src/shop/store.py has no docstring"]
