@@ -160,7 +160,7 @@ class Fold(Generic[S]):
             )
         if kept.hash is not None and asked.request_hash is not None and kept.hash != asked.request_hash:
             return Outcome(asked.subject, refused=KeyReused("this key was used before with other content"))
-        outcome = Outcome(asked.subject, (kept.answer or "").encode(), kept.edit_version, kept.sequence, replayed=True)
+        outcome = Outcome(kept.subject, (kept.answer or "").encode(), kept.edit_version, kept.sequence, replayed=True)
         if kept.refused is not None:
             outcome.refused = refusal_of(kept.refused)
         return outcome

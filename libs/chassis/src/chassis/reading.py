@@ -37,6 +37,7 @@ class Loaded(Generic[S]):
 class Remember:
     """A row of the table of message ids."""
 
+    subject: UUID
     hash: bytes | None
     refused: str | None
     answer: str | None
@@ -77,7 +78,8 @@ _ROW = (
     "FROM {table} WHERE id = ANY($1::uuid[])"
 )
 _ID = (
-    "SELECT 'id', id, edit_version, sequence, 0, 0, encode(hash, 'hex'), refused::text, answer::text, NULL "
+    "SELECT 'id', id, edit_version, sequence, 0, 0, concat(subject, encode(hash, 'hex')), refused::text, "
+    "answer::text, NULL "
     "FROM message_ids WHERE id = ANY(${n}::uuid[])"
 )
 _DOC = (
@@ -155,7 +157,7 @@ class Reader(Generic[S]):
             elif what == "now":
                 reading.now = t
             elif what == "id":
-                reading.ids[identifier] = Remember(bytes.fromhex(x) if x else None, y, z, a, b)
+                reading.ids[identifier] = Remember(UUID(x[:36]), bytes.fromhex(x[36:]) or None, y, z, a, b)
             elif what == "doc":
                 reading.documents[x, y] = z
             elif what == "own":

@@ -1,0 +1,150 @@
+"""Records of a client's command topic: a command for a decider, a refusal to answer, or a dead letter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from chassis import bodies, waiting
+from chassis.asked import Asked
+from chassis.auth import Caller
+from chassis.clients import Client
+from chassis.commands import Commands, Declared, check_history, subject_of_new
+from chassis.decision import Actor, Refused
+from chassis.ids import time_of
+from chassis.problems import Problem
+from contracts import envelope
+from contracts.base import Command
+from contracts.envelope import Envelope
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadCommand:
+    """A record that cannot even be answered: nothing in it says which command it is."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCommand:
+    """A command that is refused before any decision; the client is told on its results topic."""
+
+    client: str
+    command_id: UUID
+    correlation_id: UUID
+    subject: UUID | None
+    refused: Refused
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A command for the decider of the aggregate that its declaration names."""
+
+    declared: Declared
+    asked: Asked
+
+
+def inbound(
+    commands: Commands, client: str, registered: Client | None, headers: Headers, key: bytes | None, value: bytes | None
+) -> Arrived | RefusedCommand | DeadCommand:
+    """What a record on `<service>.commands.<client>` is. Never raises for what a client sends.
+
+    Binary and structured CloudEvents are read. The topic is the identity: `registered` is what this service knows of
+    the client, and an `actor` in the body counts only if the client may act for others.
+    """
+    try:
+        said, body = envelope.read(headers, value)
+    except envelope.BadEnvelope as bad:
+        return DeadCommand(bad.slug, bad.detail)
+    try:
+        if registered is None:
+            raise Problem("unknown-caller", f"{client} is no registered client of this service")
+        return _arrived(commands, registered, said, body or b"", key)
+    except Refused as refused:
+        return RefusedCommand(
+            client, said.id, said.correlation_id or said.id, _uuid(said.subject), refused, said.traceparent
+        )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def _arrived(commands: Commands, client: Client, said: Envelope, body: bytes, key: bytes | None) -> Arrived:
+    type_name = f"{said.type}.v{said.version}"
+    declared = commands.find(type_name)
+    if declared is None:
+        raise Problem("unknown-command", f"{type_name} is not taken here")
+    if declared.scope not in client.scopes:
+        raise Problem("insufficient-scope", f"needs the scope {declared.scope}")
+    command = bodies.parse(declared.model, body)
+    check_history(command, client.scopes)
+    if key is not None and said.subject is not None and key != said.subject.encode():
+        raise Problem("wrong-key", "the record's key must be the command's subject")
+    caller = Caller(_actor(command, client), "kafka", f"client|{client.name}", client.name, command.effective_at)
+    subject = _subject(declared, command, said)
+    what = b"%b %b %b\n" % (client.name.encode(), type_name.encode(), subject.bytes)
+    asked = Asked(
+        subject=subject,
+        message=declared.translate(command, caller),
+        id=said.id,
+        actor=caller.actor,
+        correlation_id=said.correlation_id or said.id,
+        causation_id=said.id,
+        hop=said.hop,
+        traceparent=said.traceparent,
+        remember=True,
+        request_hash=blake2b(what + body, digest_size=16).digest(),
+        stream=f"{commands.service}.commands.{client.name}" if said.sequence is not None else None,
+        sequence=said.sequence,
+        command={
+            "type": declared.model.type, "via": "kafka", "client": client.name, "id": str(said.id),
+            "body": orjson.Fragment(body or b"{}"),
+        },
+        expect=command.expected_version,
+        reply_to=client.name,
+        at=time_of(said.id) or said.time,
+        occurred_at=command.effective_at,
+    )  # fmt: skip
+    return Arrived(declared, asked)
+
+
+def _actor(command: Command, client: Client) -> Actor:
+    named = command.actor
+    if named is None:
+        return client.actor
+    if not client.may_act_for_others:
+        raise Problem("actor-not-allowed", f"{client.name} may not act for others")
+    return Actor(named.kind, named.id, client.scopes)
+
+
+def _subject(declared: Declared, command: Command, said: Envelope) -> UUID:
+    named = _uuid(said.subject)
+    if declared.subject is not None:
+        path = {name: str(getattr(command, name, said.subject)) for name in declared.names}
+        return declared.subject(path, command)
+    if declared.creates:
+        return named or subject_of_new(declared, command, said.id)
+    if named is None:
+        raise Problem.invalid({"/subject": "the command's subject must be a UUID"})
+    return named
+
+
+def revive(commands: Commands, row: Mapping[str, Any]) -> Asked:
+    """The command of a waiting row: read again from its record, with the actor and the rights it came with."""
+    kept = waiting.envelope(row)
+    client = Client(kept["reply_to"], kept["actor"].rights, may_act_for_others=True)
+    found = inbound(commands, client.name, client, waiting.headers(row) or (), None, row["record"])
+    if not isinstance(found, Arrived):
+        raise RuntimeError(f"the waiting command {row['id']} cannot be read any more")
+    return replace(found.asked, record=row["record"], headers=waiting.headers(row), **kept)

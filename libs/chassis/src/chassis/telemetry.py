@@ -1,0 +1,123 @@
+"""Traces and metrics: every span and metric name of the house stands here.
+
+A trace begins at the HTTP call, is stored with the fact, and goes on in whoever hears it. Nothing of it costs anything
+on the way of a message that is not sampled: its `traceparent` is handed on as text.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_LATENESS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+
+HTTP_REQUEST_SECONDS = Histogram(
+    "http_request_seconds", "Time to answer a request.", ["route", "method", "status"], buckets=_SECONDS
+)
+HTTP_REQUESTS_IN_HAND = Gauge("http_requests_in_hand", "Requests being worked on.")
+DECIDER_BATCH_MESSAGES = Histogram(
+    "decider_batch_messages",
+    "Messages decided in one batch.",
+    ["aggregate"],
+    buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500),
+)
+DECIDER_BATCH_SECONDS = Histogram(
+    "decider_batch_seconds", "Time to read, decide and write a batch.", ["aggregate"], buckets=_SECONDS
+)
+DECIDER_LOST_RACES_TOTAL = Counter("decider_lost_races_total", "Batches decided again.", ["aggregate", "gate"])
+DECIDER_REFUSALS_TOTAL = Counter("decider_refusals_total", "Messages refused.", ["aggregate", "slug"])
+RELAY_FACTS_TOTAL = Counter("relay_facts_total", "Facts acknowledged by Kafka.", ["topic"])
+RELAY_OLDEST_UNSENT_SECONDS = Gauge("relay_oldest_unsent_seconds", "Age of the oldest fact not yet published.")
+RELAY_HOLES = Gauge("relay_holes", "Numbers of the journal that may still appear.")
+RELAY_FAILURES_TOTAL = Counter("relay_failures_total", "Sends that failed; the producer is thrown away.")
+RELAY_RESENT_TOTAL = Counter("relay_resent_total", "Facts sent again because somebody asked.", ["asker"])
+STREAM_RECORDS_TOTAL = Counter("stream_records_total", "Records read, by what became of them.", ["topic", "outcome"])
+STREAM_LAST_POLL_SECONDS = Gauge("stream_last_poll_seconds", "Age of the last good poll of the consumer.")
+STREAM_LAG_RECORDS = Gauge("stream_lag_records", "Records not yet read.", ["topic"])
+WAITING_MESSAGES = Gauge("waiting_messages", "Messages that wait.", ["reason"])
+WAITING_OLDEST_SECONDS = Gauge("waiting_oldest_seconds", "Age of the oldest waiting message.")
+AGENDA_LATENESS_SECONDS = Histogram(
+    "agenda_lateness_seconds", "How late a due entry was decided.", ["aggregate"], buckets=_LATENESS
+)
+AGENDA_FAILURES_TOTAL = Counter("agenda_failures_total", "Due entries whose decision failed; they are repeated.")
+DEAD_LETTERS_TOTAL = Counter("dead_letters_total", "Records that nobody can read.", ["topic", "reason"])
+
+_exporting = False
+_ratio = 0.0
+
+
+def setup(
+    service: str, role: str, *, endpoint: str | None, ratio: float, exporter: SpanExporter | None = None
+) -> TracerProvider | None:
+    """Begin to make spans, if there is somewhere to send them; the caller shuts the provider down at the end."""
+    global _exporting, _ratio
+    if endpoint is None and exporter is None:
+        return None
+    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.instance.role": role}))
+    exporter = exporter or OTLPSpanExporter(endpoint=f"{(endpoint or '').rstrip('/')}/v1/traces", timeout=5)
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=8192, schedule_delay_millis=1000))
+    trace.set_tracer_provider(provider)
+    _exporting, _ratio = True, ratio
+    return provider
+
+
+def sampled(traceparent: str | None) -> bool:
+    """Whether spans are made below this parent."""
+    return _exporting and traceparent is not None and _flags(traceparent) & 1 == 1
+
+
+def begins(request_id: str) -> bool:
+    """Whether to begin a trace for a call that brought no parent: the same for the same id (hex, random at its end)."""
+    return _exporting and int(request_id[-6:], 16) < _ratio * (1 << 24)
+
+
+def context_of(traceparent: str | None) -> SpanContext | None:
+    """The remote span that a `traceparent` names, or None when it is not well-formed."""
+    parts = (traceparent or "").split("-")
+    if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2] or parts[0] == "ff":
+        return None
+    try:
+        found = SpanContext(int(parts[1], 16), int(parts[2], 16), True, TraceFlags(int(parts[3], 16)))
+    except ValueError:
+        return None
+    return found if found.is_valid else None
+
+
+def traceparent_of(span: Span) -> str:
+    """The `traceparent` that makes a span the parent of what follows."""
+    context = span.get_span_context()
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+@contextmanager
+def span(
+    name: str,
+    parent: str | None = None,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    links: tuple[Span, ...] = (),
+    attributes: Mapping[str, str | int] | None = None,
+) -> Iterator[Span]:
+    """A span below the span that `parent` (a traceparent) names, else below none; linked to a batch's span."""
+    context = context_of(parent)
+    above = trace.set_span_in_context(NonRecordingSpan(context)) if context else None
+    with trace.get_tracer("throughline").start_as_current_span(
+        name,
+        above,
+        kind=kind,
+        links=[Link(each.get_span_context()) for each in links],
+        attributes=dict(attributes or {}),
+    ) as found:
+        yield found
+
+
+def _flags(traceparent: str) -> int:
+    context = context_of(traceparent)
+    return int(context.trace_flags) if context else 0
