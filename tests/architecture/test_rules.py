@@ -92,4 +92,4 @@ def test_no_file_names_a_registry_or_a_place_on_one_machine() -> None:
 
 
 def test_a_registry_address_is_seen() -> None:
-    assert foreign_addresses("https://files.pythonhosted" + ".org/packages/x.whl") != []
+    assert foreign_addresses("https://files." + "pythonhosted.org/packages/x.whl") != []
