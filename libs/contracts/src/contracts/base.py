@@ -29,6 +29,8 @@ class Message(Part):
     """`<producer>.<what>`; with the version it is the `ce_type` of the envelope."""
     schema_version: ClassVar[int] = 1
     """Counts incompatible changes of this type. (Documents have a field `version`: the version of the document.)"""
+    schema_revision: ClassVar[int] = 0
+    """Counts compatible additions to this version: optional fields that old readers never miss."""
     topic: ClassVar[str]
     service: ClassVar[str]
     """Who owns the type: tells an event, takes a command."""
