@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from approvals.domain import policy, rights
-from approvals.domain.facts import ApprovalRequested, ApprovalSettled, Fact, VoteCast
-from approvals.domain.messages import Ask, CastVote, Withdraw, WithdrawAll
+from approvals.domain.facts import ApprovalRequested, ApprovalSettled, Fact, FileOpened, VoteCast
+from approvals.domain.messages import Ask, CastVote, Open, Withdraw, WithdrawAll
 from approvals.domain.refusals import AlreadyVoted, UnknownApproval
 from approvals.domain.state import SETTLED_KEPT, Approval, ApprovalFile, Settled, Vote
 from chassis.decision import Invalid, Known, TimerDue, changed
@@ -32,6 +32,8 @@ def decide(state: ApprovalFile | None, message: Any, now: datetime, known: Known
 
 def _answer(file: ApprovalFile, message: Any, now: datetime, known: Known) -> Sequence[Fact]:
     match message:
+        case Open():
+            return [] if file.contact_id else [FileOpened(message.contact_id)]
         case Ask():
             return ask(file, message, now, known)
         case Withdraw():
@@ -106,6 +108,8 @@ def evolve(state: ApprovalFile | None, fact: Fact) -> ApprovalFile:
     """The file after a fact."""
     file = state or ApprovalFile()
     match fact:
+        case FileOpened():
+            return changed(file, contact_id=fact.contact_id)
         case ApprovalRequested():
             return changed(file, open=(*file.open, _opened(fact)))
         case VoteCast(late=True):
@@ -186,4 +190,4 @@ def _close(file: ApprovalFile, fact: ApprovalSettled) -> ApprovalFile:
         if each.approval_id == fact.approval_id
     ]
     still_open = tuple(each for each in file.open if each.approval_id != fact.approval_id)
-    return ApprovalFile(open=still_open, settled=(*file.settled, *over)[-SETTLED_KEPT:])
+    return changed(file, open=still_open, settled=(*file.settled, *over)[-SETTLED_KEPT:])

@@ -1,4 +1,4 @@
-"""What becomes true about approvals. Every fact is told; the private fields let the state be folded again."""
+"""What becomes true about approvals."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,8 +8,18 @@ from chassis.decision import record
 
 
 @record
+class FileOpened:
+    """Noted: whose request this is."""
+
+    contact_id: UUID
+
+
+@record
 class ApprovalRequested:
-    """These people are asked. `approvers` is frozen; it may be empty, and is refused at once then."""
+    """These people are asked. `approvers` is frozen; it may be empty, and is refused at once then.
+
+    From `from_stage` on the fields are private: they let the state be folded again.
+    """
 
     approval_id: UUID
     transition_id: UUID
@@ -50,4 +60,4 @@ class ApprovalSettled:
     cause: str | None = None
 
 
-Fact = ApprovalRequested | VoteCast | ApprovalSettled
+Fact = FileOpened | ApprovalRequested | VoteCast | ApprovalSettled

@@ -15,6 +15,13 @@ class Policy:
 
 
 @record
+class Open:
+    """The request has come to life."""
+
+    contact_id: UUID
+
+
+@record
 class Ask:
     """A transition of the request is held back until these people have agreed."""
 

@@ -58,8 +58,12 @@ class Settled:
 
 @record
 class ApprovalFile:
-    """All approvals of one request. At most one of them is open for a transition."""
+    """All approvals of one request. At most one of them is open for a transition.
 
+    `contact_id` is whose request it is: what is kept about it ends when that contact is erased.
+    """
+
+    contact_id: UUID | None = None
     open: tuple[Approval, ...] = ()
     settled: tuple[Settled, ...] = ()
 
