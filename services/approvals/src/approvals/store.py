@@ -1,14 +1,14 @@
 """Every query of this service."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy import Select, bindparam, select
 
 from approvals.tables import approvals, settlements, votes
 from chassis.database import Database, statement
+
+Row = dict[str, Any]
 
 FIRST = UUID(int=0)
 MOST_OF_REQUEST = 200
@@ -46,21 +46,23 @@ VOTES = statement(
 )
 
 
-async def pending_of(db: Database, person: UUID, after: UUID | None, limit: int) -> Sequence[asyncpg.Record]:
+async def pending_of(db: Database, person: UUID, after: UUID | None, limit: int) -> list[Row]:
     """Open approvals that wait for this person's vote, the oldest first."""
-    return await db.fetch(PENDING_OF_PERSON, person=person, after=after or FIRST, limit=limit)
+    rows = await db.fetch(PENDING_OF_PERSON, person=person, after=after or FIRST, limit=limit)
+    return [dict(row) for row in rows]
 
 
-async def of_request(db: Database, request: UUID) -> Sequence[asyncpg.Record]:
+async def of_request(db: Database, request: UUID) -> list[Row]:
     """Approvals of a request, the latest first."""
-    return await db.fetch(OF_REQUEST, request=request, limit=MOST_OF_REQUEST)
+    return [dict(row) for row in await db.fetch(OF_REQUEST, request=request, limit=MOST_OF_REQUEST)]
 
 
-async def one(db: Database, approval: UUID) -> asyncpg.Record | None:
+async def one(db: Database, approval: UUID) -> Row | None:
     """A single approval."""
-    return await db.fetchrow(ONE, approval=approval)
+    row = await db.fetchrow(ONE, approval=approval)
+    return dict(row) if row else None
 
 
-async def votes_of(db: Database, request: UUID) -> Sequence[asyncpg.Record]:
+async def votes_of(db: Database, request: UUID) -> list[Row]:
     """Votes, and votes still awaited, of all approvals of a request."""
-    return await db.fetch(VOTES, request=request)
+    return [dict(row) for row in await db.fetch(VOTES, request=request)]

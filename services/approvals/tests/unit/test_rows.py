@@ -43,7 +43,7 @@ class Rows:
 
     def vote(self, person: UUID) -> CastVote:
         assert self.file is not None
-        approval = (self.file.open or self.file.settled)[0]  # type: ignore[union-attr]
+        approval = self.file.open[0] if self.file.open else self.file.settled[0]
         return CastVote(approval.approval_id, "approve", None, Actor("person", person))
 
 

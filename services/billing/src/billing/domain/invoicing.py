@@ -72,7 +72,7 @@ def credit(account: Account, message: IssueCreditNote, now: datetime, known: Kno
 
 def invoice(invoice_id: UUID, close_no: int, contact_id: UUID, lines: Iterable[Line], now: datetime) -> InvoiceIssued:
     """The invoice over these lines, all of one currency; its totals are the sums of its lines."""
-    each = tuple(_on_invoice(line) for line in lines)
+    each = tuple(on_invoice(line) for line in lines)
     currency = each[0].net.currency
     net, tax = total((line.net for line in each), currency), total((line.tax for line in each), currency)
     return InvoiceIssued(
@@ -99,7 +99,8 @@ def _nothing_to_bill(account: Account, message: Close) -> str | None:
     return "nothing-new" if account.invoices or account.drafts else "no-charges"
 
 
-def _on_invoice(line: Line) -> InvoiceLine:
+def on_invoice(line: Line) -> InvoiceLine:
+    """The line as an invoice shows it."""
     return InvoiceLine(
         line_id=line.line_id,
         sku=line.sku,

@@ -12,3 +12,10 @@ class Person:
     person_id: UUID
     active: bool
     roles: tuple[str, ...] = ()
+
+
+@record
+class Contact:
+    """Somebody for whom requests are worked on, and to whom invoices go."""
+
+    contact_id: UUID

@@ -13,6 +13,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Create everything."""
     install(op)
     op.create_table("approval_files", *aggregate_columns(), postgresql_with={"fillfactor": 80})
     _approvals()
