@@ -23,6 +23,7 @@ OUTCOME_WITHIN = timedelta(minutes=2)
 ADDRESS_WITHIN = timedelta(seconds=60)
 ADDRESS_AGAIN = timedelta(seconds=5)
 OUTCOME = "outcome"
+GIVEN_UP = "given-up"
 
 
 def start(thread: Thread, asked: messages.Start, now: datetime, known: Known) -> Sequence[Any]:
@@ -46,7 +47,7 @@ def accepted(thread: Thread, report: messages.Accepted, now: datetime) -> Sequen
 def rejected(thread: Thread, report: messages.Rejected, now: datetime) -> Sequence[Any]:
     """Refused for good."""
     mail = _of_attempt(thread, report.message_id, report.attempt)
-    return [facts.MessageRefused(mail.message_id, report.reason, mail.attempts, now)] if mail else ()
+    return [facts.MessageRefused(mail.message_id, report.reason, mail.attempts, report.detail, now)] if mail else ()
 
 
 def failed(thread: Thread, report: messages.Failed, now: datetime) -> Sequence[Any]:
@@ -55,9 +56,9 @@ def failed(thread: Thread, report: messages.Failed, now: datetime) -> Sequence[A
     if mail is None:
         return ()
     if mail.tries > len(BACK_OFF):
-        return [facts.MessageRefused(mail.message_id, f"given up: {report.reason}", mail.attempts, now)]
+        return [facts.MessageRefused(mail.message_id, GIVEN_UP, mail.attempts, report.detail, now)]
     next_at = now + BACK_OFF[mail.tries - 1]
-    return [facts.AttemptFailed(mail.message_id, mail.attempts, report.reason, next_at)]
+    return [facts.AttemptFailed(mail.message_id, mail.attempts, next_at, report.detail)]
 
 
 def lost(thread: Thread, report: messages.Lost, now: datetime) -> Sequence[Any]:
@@ -83,7 +84,7 @@ def bounced(thread: Thread, told: messages.Bounce) -> Sequence[Any]:
     mail = thread.mail(told.message_id)
     if mail and mail.status == PLANNED:
         raise AlreadyOnItsWay("the message has not been sent, so it cannot have come back")
-    return [facts.MessageBounced(told.message_id, told.reason)]
+    return [facts.MessageBounced(told.message_id, told.reason, told.detail)]
 
 
 def retry(thread: Thread, asked: messages.Retry, now: datetime) -> Sequence[Any]:

@@ -1,10 +1,13 @@
 """What became true of a thread. Told facts have the contract's fields; `private` ones in events.py never leave."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis.decision import Actor, record
 from notifications.domain.messages import Cause
+
+ERASED_AT = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands for a time that was erased together with a person; whatever was due then is over."""
 
 
 @record
@@ -49,14 +52,14 @@ class MessagePlanned:
     recipient_kind: str
     channel: str
     template: str
-    cause: Cause
-    content: dict[str, str]
-    planned_at: datetime
+    cause: Cause | None = None
+    content: dict[str, str] | None = None
+    planned_at: datetime = ERASED_AT
 
 
 @record
 class MessageSuppressed:
-    """Told: somebody is not told of an event, and why. Without `cause` it ends a planned mail."""
+    """Told: somebody is not told of an event, and why. A mail that was planned ends so too."""
 
     message_id: UUID
     cause_event_id: UUID
@@ -89,8 +92,8 @@ class AttemptFailed:
 
     message_id: UUID
     attempt: int
-    reason: str
     next_at: datetime
+    detail: str = ""
 
 
 @record
@@ -109,7 +112,8 @@ class MessageRefused:
     message_id: UUID
     reason: str
     attempts: int
-    refused_at: datetime
+    detail: str = ""
+    refused_at: datetime = ERASED_AT
 
 
 @record
@@ -118,7 +122,7 @@ class MessageUnknown:
 
     message_id: UUID
     attempts: int
-    since: datetime
+    since: datetime = ERASED_AT
 
 
 @record
@@ -127,6 +131,7 @@ class MessageBounced:
 
     message_id: UUID
     reason: str
+    detail: str = ""
 
 
 @record

@@ -111,16 +111,17 @@ class Failed:
 
     message_id: UUID
     attempt: int
-    reason: str
+    detail: str
 
 
 @record
 class Rejected:
-    """The mail server refused the mail for good."""
+    """The mail server refused the mail for good, or it cannot be made at all; `reason` is a slug."""
 
     message_id: UUID
     attempt: int
     reason: str
+    detail: str
 
 
 @record
@@ -141,10 +142,11 @@ class Unaddressed:
 
 @record
 class Bounce:
-    """An accepted mail came back."""
+    """An accepted mail came back; `reason` is a slug."""
 
     message_id: UUID
     reason: str
+    detail: str
 
 
 @record

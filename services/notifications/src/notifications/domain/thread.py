@@ -112,7 +112,7 @@ def _planned(thread: Thread, fact: facts.MessagePlanned) -> Thread:
         fact.recipient_id,
         fact.recipient_kind,
         fact.template,
-        fact.content,
+        fact.content or {},
         PLANNED,
         0,
         0,

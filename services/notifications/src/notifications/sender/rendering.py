@@ -1,0 +1,148 @@
+"""A mail as bytes: templates in files, sandboxed, from plain values only; headers that nobody can break out of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from functools import lru_cache
+from importlib.resources import files
+from uuid import UUID
+
+from jinja2 import BaseLoader, StrictUndefined, TemplateError, TemplateNotFound
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+OUTPUT_LIMIT = 100_000
+"""Characters of one rendered part."""
+ADDRESS_LIMIT = 254
+DEFAULT_LOCALE = "en"
+FILTERS = ("default", "escape", "e", "length", "lower", "replace", "title", "trim", "upper", "truncate", "wordwrap")
+_LAYOUT = "\t\n"
+
+
+class Unsendable(Exception):
+    """This mail cannot be made, and trying again will not help."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Who a mail goes to, from whom, and what makes it recognisable."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    message_id: UUID
+    request_id: UUID
+    date: datetime
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A template with its values filled in."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class _Files(BaseLoader):
+    """Templates of this package: `<locale>/<name>`, in the default locale where a language has none."""
+
+    def get_source(self, environment: object, template: str) -> tuple[str, str, None]:
+        locale, _, name = template.partition("/")
+        folder = files("notifications") / "templates"
+        for language in dict.fromkeys((locale, locale.partition("-")[0], DEFAULT_LOCALE)):
+            found = folder / language / name
+            if found.is_file():
+                return found.read_text(encoding="utf-8"), str(found), None
+        raise TemplateNotFound(template)
+
+
+@lru_cache(maxsize=1)
+def environment() -> ImmutableSandboxedEnvironment:
+    """The sandbox: undefined names are errors, HTML is escaped, only listed filters exist, no globals at all."""
+    made = ImmutableSandboxedEnvironment(
+        loader=_Files(),
+        undefined=StrictUndefined,
+        autoescape=lambda name: bool(name) and name.endswith(".html"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    made.globals.clear()
+    made.filters = {name: made.filters[name] for name in FILTERS}
+    return made
+
+
+def render(template: str, locale: str, values: Mapping[str, str | bool]) -> Rendered:
+    """Fill in a template of this package; raises Unsendable when it cannot be, or comes out too long."""
+    return Rendered(
+        one_line(_part(f"{template}.subject", locale, values)),
+        without_controls(_part(f"{template}.txt", locale, values)),
+        _part(f"{template}.html", locale, {name: _clean(value) for name, value in values.items()}),
+    )
+
+
+def compose(rendered: Rendered, envelope: Envelope) -> bytes:
+    """The mail as it goes over the wire: text and HTML, one stable Message-ID, marked as automatic."""
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = _address(envelope.sender)
+    mail["To"] = [_address(recipient) for recipient in envelope.recipients]
+    mail["Subject"] = header(rendered.subject)
+    mail["Date"] = header(format_datetime(envelope.date))
+    domain = _address(envelope.sender).domain
+    mail["Message-ID"] = header(f"<{envelope.message_id}.{envelope.request_id}@{domain}>")
+    mail["References"] = header(f"<{envelope.request_id}@{domain}>")
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    mail.set_content(rendered.text, cte="quoted-printable")
+    mail.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+    return mail.as_bytes()
+
+
+def header(value: str) -> str:
+    """The value, if it may stand in a header: a line break or NUL would start another header."""
+    if any(sign in value for sign in "\r\n\0"):
+        raise Unsendable("a header would contain a line break or NUL")
+    return value
+
+
+def one_line(text: str) -> str:
+    """The text on one line, its controls gone; what a person wrote in several lines still makes one subject."""
+    return " ".join(without_controls(text).split())
+
+
+def without_controls(text: str) -> str:
+    """The text without control characters but tab and line feed."""
+    return "".join(sign for sign in text.replace("\r\n", "\n") if sign in _LAYOUT or _printable(sign))
+
+
+def _printable(sign: str) -> bool:
+    return sign >= " " and not "\x7f" <= sign <= "\x9f"
+
+
+def _clean(value: str | bool) -> str | bool:
+    return without_controls(value) if isinstance(value, str) else value
+
+
+def _part(name: str, locale: str, values: Mapping[str, str | bool]) -> str:
+    try:
+        text = environment().get_template(f"{locale}/{name}").render(values)
+    except TemplateError as error:
+        raise Unsendable(f"template {name}: {error}") from error
+    if len(text) > OUTPUT_LIMIT:
+        raise Unsendable(f"template {name} came out longer than {OUTPUT_LIMIT} characters")
+    return text
+
+
+def _address(text: str) -> Address:
+    if len(header(text)) > ADDRESS_LIMIT:
+        raise Unsendable(f"an address is longer than {ADDRESS_LIMIT} characters")
+    try:
+        address = Address(addr_spec=text)
+    except (ValueError, IndexError) as error:
+        raise Unsendable("an address cannot be read") from error
+    if not address.username or not address.domain:
+        raise Unsendable("an address has no local part or no domain")
+    return address
