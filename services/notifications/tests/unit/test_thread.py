@@ -14,6 +14,7 @@ from notifications.domain import delivery, facts, messages, planning, refusals
 from notifications.domain.records import Contact, Person
 from notifications.domain.state import Thread
 from notifications.domain.thread import STOPPED_KEPT, agenda, decide, evolve
+from testkit.deciding import Facts
 
 NOON = datetime(2026, 6, 5, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -22,26 +23,14 @@ CONTACT, OWNER, TEAM, ANN, BOB = (uuid5(ROOT, name) for name in ("contact", "own
 OPERATOR = Actor("person", OWNER, frozenset({"notifications:write"}))
 
 
-class People:
-    """Known people, by id."""
-
-    def __init__(self, *people: Contact | Person) -> None:
-        self.by_id = {who.contact_id if isinstance(who, Contact) else who.person_id: who for who in people}
-
-    def get(self, kind: str, id: object) -> Any:
-        return self.by_id.get(id)  # type: ignore[call-overload]
-
-    def require(self, kind: str, id: object) -> Any:
-        raise AssertionError("a thread never waits for a document")
-
-    def holder(self, claim: str) -> UUID | None:
-        return None
-
-    def number(self, series: str) -> int:
-        raise AssertionError("a thread has no numbers")
-
-    def new_id(self, n: int = 0) -> UUID:
-        raise AssertionError("a message's id follows from its cause")
+def known_people(*people: Contact | Person) -> Facts:
+    """These people, and nobody else, are known."""
+    return Facts(
+        {
+            ("contact", str(who.contact_id)) if isinstance(who, Contact) else ("person", str(who.person_id)): who
+            for who in people
+        }
+    )
 
 
 def contact(**fields: Any) -> Contact:
@@ -52,7 +41,7 @@ def person(who: UUID, **fields: Any) -> Person:
     return changed(Person(who, "P", f"{who.hex}@example.com"), **fields)
 
 
-EVERYBODY = People(contact(), person(OWNER), person(ANN), person(BOB))
+EVERYBODY = known_people(contact(), person(OWNER), person(ANN), person(BOB))
 
 
 def cause(n: int, stream: str = "workflow.requests") -> messages.Cause:
@@ -64,7 +53,7 @@ def opening(live: bool = True, owner: UUID | None = OWNER, team: UUID | None = N
 
 
 def told(
-    thread: Thread | None, *asked: Any, now: datetime = NOON, known: People = EVERYBODY
+    thread: Thread | None, *asked: Any, now: datetime = NOON, known: Facts = EVERYBODY
 ) -> tuple[Thread, list[Any]]:
     """The thread after these messages, and every fact they brought."""
     all_facts: list[Any] = []
@@ -141,8 +130,9 @@ def test_a_breach_is_told_to_the_owner_of_now() -> None:
 
 @pytest.mark.parametrize("template", ["received", "closed", "message", "waiting"])
 def test_a_contact_opts_out_of_everything_but_being_waited_for(template: str) -> None:
-    people = People(contact(mail_opt_out=("received", "closed", "message", "waiting")))
-    asked = [messages.TellWaiting(cause(2), "x"), messages.TellClosed(cause(3), "x"), messages.TellPosted(cause(4), "")]
+    people = known_people(contact(mail_opt_out=("received", "closed", "message", "waiting")))
+    asked: list[Any] = [messages.TellWaiting(cause(2), "x"), messages.TellClosed(cause(3), "x")]
+    asked.append(messages.TellPosted(cause(4), ""))
     _, seen = told(None, opening(), *asked, known=people)
     suppressed = {fact.template for fact in seen if isinstance(fact, facts.MessageSuppressed)}
     assert suppressed == {"received", "closed", "message"}
@@ -151,18 +141,21 @@ def test_a_contact_opts_out_of_everything_but_being_waited_for(template: str) ->
 
 def test_opting_out_of_one_group_leaves_the_others() -> None:
     _, seen = told(
-        None, opening(), messages.TellClosed(cause(2), "resolved"), known=People(contact(mail_opt_out=("received",)))
+        None,
+        opening(),
+        messages.TellClosed(cause(2), "resolved"),
+        known=known_people(contact(mail_opt_out=("received",))),
     )
     assert planned(seen) == [("closed", CONTACT)]
 
 
 def test_a_contact_without_address_is_not_mailed_and_it_is_said() -> None:
-    _, seen = told(None, opening(), known=People(contact(email=None)))
+    _, seen = told(None, opening(), known=known_people(contact(email=None)))
     assert [fact.reason for fact in seen if isinstance(fact, facts.MessageSuppressed)] == ["no-address"]
 
 
 def test_somebody_who_left_is_not_mailed() -> None:
-    people = People(contact(), person(OWNER, active=False))
+    people = known_people(contact(), person(OWNER, active=False))
     _, seen = told(None, opening(), messages.TellBreached(cause(2), NOON, 1), known=people)
     assert [fact.reason for fact in seen if isinstance(fact, facts.MessageSuppressed)] == ["no-address"]
 
@@ -334,13 +327,13 @@ def test_a_mail_that_never_left_cannot_bounce() -> None:
 
 def test_who_opts_out_before_the_attempt_is_not_mailed() -> None:
     thread, mail = one_mail()
-    _, seen = told(thread, messages.Start(mail), known=People(contact(mail_opt_out=("received",))))
+    _, seen = told(thread, messages.Start(mail), known=known_people(contact(mail_opt_out=("received",))))
     assert [type(fact) for fact in seen] == [facts.MessageSuppressed]
 
 
 def test_an_address_that_is_on_its_way_is_waited_for_sixty_seconds() -> None:
     thread, mail = one_mail()
-    nobody = People()
+    nobody = known_people()
     thread, early = told(thread, messages.Start(mail), now=NOON + 60 * SECOND - SECOND / 1000, known=nobody)
     assert early == [facts.AttemptPostponed(mail, NOON + 65 * SECOND - SECOND / 1000)]
     thread, late = told(thread, messages.Start(mail), now=NOON + 65 * SECOND, known=nobody)

@@ -123,7 +123,7 @@ def _planned(thread: Thread, fact: facts.MessagePlanned) -> Thread:
 
 
 def _suppressed(thread: Thread, fact: facts.MessageSuppressed) -> Thread:
-    return _told(thread, fact.cause) if fact.cause else _without(thread, fact.message_id)
+    return _without(_told(thread, fact.cause), fact.message_id)
 
 
 def _started(thread: Thread, fact: facts.AttemptStarted) -> Thread:
@@ -132,7 +132,9 @@ def _started(thread: Thread, fact: facts.AttemptStarted) -> Thread:
     return _with(thread, fact.message_id, status=STARTED, attempts=fact.attempt, tries=tries, at=fact.deadline)
 
 
-def _told(thread: Thread, cause: messages.Cause) -> Thread:
+def _told(thread: Thread, cause: messages.Cause | None) -> Thread:
+    if cause is None:
+        return thread
     return changed(thread, told={**(thread.told or {}), cause.stream: cause.sequence})
 
 

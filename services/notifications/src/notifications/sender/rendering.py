@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -139,9 +140,11 @@ def _part(name: str, locale: str, values: Mapping[str, str | bool]) -> str:
 def _address(text: str) -> Address:
     if len(header(text)) > ADDRESS_LIMIT:
         raise Unsendable(f"an address is longer than {ADDRESS_LIMIT} characters")
+    if not text.isascii():
+        raise Unsendable("an address has letters that the mail server may not know")
     try:
         address = Address(addr_spec=text)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, MessageError) as error:
         raise Unsendable("an address cannot be read") from error
     if not address.username or not address.domain:
         raise Unsendable("an address has no local part or no domain")
