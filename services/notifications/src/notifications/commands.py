@@ -1,7 +1,6 @@
 """Writes, over HTTP and inbound topics alike."""
 
 from chassis.commands import Caller, Commands
-
 from contracts import notifications
 from notifications.deciders import THREADS
 from notifications.domain import messages

@@ -1,7 +1,6 @@
 """Wiring of the notifications service."""
 
 from chassis.service import Service
-
 from notifications import handlers
 from notifications.commands import commands
 from notifications.deciders import THREADS

@@ -4,11 +4,11 @@ from typing import Annotated
 from uuid import UUID
 
 from asyncpg import Record
+from fastapi import Query
+
 from chassis.http import CallerDep, DatabaseDep, PageDep, Routes
 from chassis.paging import Listed, Page
 from chassis.problems import Problem
-from fastapi import Query
-
 from notifications import store
 from notifications.schemas import Delivery
 

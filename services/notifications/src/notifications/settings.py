@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from chassis.settings import ServiceSettings
 from pydantic import Field, SecretStr, model_validator
+
+from chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):

@@ -10,13 +10,13 @@ from uuid import UUID
 
 import orjson
 import structlog
-from chassis.service import Runtime
 
 from chassis.asked import Asked, Outcome, UnknownOutcome
 from chassis.clock import utc_now
 from chassis.database import Unavailable
 from chassis.decision import SYSTEM
 from chassis.ids import new_id
+from chassis.service import Runtime
 from notifications import store
 from notifications.deciders import THREADS
 from notifications.domain import messages
