@@ -4,6 +4,7 @@ The statements of `install` are frozen: a later change of a chassis table is a n
 """
 
 import asyncio
+import re
 from typing import Any
 
 from alembic import context
@@ -103,8 +104,9 @@ CREATE TABLE clients (
 
 def install(op: Any) -> None:
     """Create the tables that the chassis needs in a schema, as of release 0.1."""
-    op.execute(_JOURNAL)
-    op.execute(_REST)
+    for statements in (_JOURNAL, _REST):
+        for statement in re.split(r";\n+(?=CREATE |INSERT )", statements.strip().removesuffix(";")):
+            op.execute(statement)
     for group in range(GROUPS):
         op.execute(f"CREATE SEQUENCE journal_seq_{group} CACHE 1")
     for slot in range(8):

@@ -141,9 +141,14 @@ def read(settings: type[S], service: str, environment: dict[str, str] | None = N
         raise WrongSetting(_line(error, names)) from None
 
 
-def environment_of(environment: dict[str, str] | None = None) -> str:
-    """`THROUGHLINE_ENV`, for what reads no further setting; production when it is not set."""
-    return (dict(os.environ) if environment is None else environment).get(PREFIX + "ENV", "production")
+def environment() -> dict[str, str]:
+    """The environment as it is now, for the few programs that have no settings class."""
+    return dict(os.environ)
+
+
+def environment_of() -> str:
+    """`THROUGHLINE_ENV`: production when it is not set."""
+    return environment().get(PREFIX + "ENV", "production")
 
 
 def read_or_exit(settings: type[S], service: str) -> S:

@@ -1,0 +1,1 @@
+"""The toy service's schema."""
