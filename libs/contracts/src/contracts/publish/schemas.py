@@ -71,7 +71,7 @@ def closed(schema: Schema) -> Schema:
 
 
 def binding(schema: Schema) -> Any:
-    """What of a schema binds anybody: without notes, names of files and unused order."""
+    """What of a schema binds anybody: without notes, its name, and the order of what has none."""
 
     def strip(value: Any, inside_properties: bool) -> Any:
         if isinstance(value, dict):
@@ -81,7 +81,7 @@ def binding(schema: Schema) -> Any:
                 for name, one in sorted(kept.items())
             }
         if isinstance(value, list):
-            return [strip(one, False) for one in value]
+            return sorted(value) if all(isinstance(one, str) for one in value) else [strip(one, False) for one in value]
         return value
 
     return strip(schema, False)
