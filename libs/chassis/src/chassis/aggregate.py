@@ -25,6 +25,10 @@ def _nothing(*_: object) -> tuple[()]:
     return ()
 
 
+def _no_columns(_: object) -> dict[str, Any]:
+    return {}
+
+
 def _no_agenda(_: object) -> dict[tuple[str, str], datetime]:
     return {}
 
@@ -48,7 +52,7 @@ class Aggregate(Generic[S]):
     agenda: Callable[[S], Mapping[tuple[str, str], datetime]] = _no_agenda
     react: Callable[[UUID, S, Any], Iterable[tuple[UUID, Any]]] = _nothing
     claims: Callable[[S], Iterable[str]] = _nothing
-    columns: Callable[[S], dict[str, Any]] = dict  # type: ignore[assignment]
+    columns: Callable[[S], dict[str, Any]] = _no_columns
     children: Callable[[UUID, S, Any, datetime], Iterable[Child]] = _nothing
     persons: Callable[[S], Iterable[UUID]] = _nothing
     refs: Callable[[Any], Iterable[tuple[str, str]]] = _nothing
