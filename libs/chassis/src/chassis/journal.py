@@ -14,7 +14,7 @@ _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
 def _default(value: object) -> object:
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal | UUID):  # a UUID that comes here is the driver's own subclass
         return str(value)
     if isinstance(value, frozenset | set):
         return sorted(value, key=str)
