@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ import httpx2
 import orjson
 import structlog
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
 from chassis.clients import Clients
@@ -157,7 +158,9 @@ class Verifier:
         if key is None:
             raise unauthenticated("the token is signed by an unknown key")
         try:
-            decoded = jwt.decode(token, key, algorithms=ALGORITHMS)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SecurityWarning)  # EdDSA is the older name of Ed25519 (RFC 9864)
+                decoded = jwt.decode(token, key, algorithms=ALGORITHMS)
         except (JoseError, ValueError, TypeError, KeyError):
             raise unauthenticated("the token's signature does not verify") from None
         if str(decoded.header.get("typ", "JWT")).lower() not in ("jwt", "at+jwt", "application/at+jwt"):
