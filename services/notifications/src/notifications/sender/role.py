@@ -5,6 +5,7 @@ never sent again by itself.
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,14 +14,16 @@ import structlog
 
 from chassis.asked import Asked, Outcome, UnknownOutcome
 from chassis.clock import utc_now
-from chassis.database import Unavailable
+from chassis.database import Database, Unavailable
+from chassis.decider import Decider
 from chassis.decision import SYSTEM
+from chassis.documents import Documents
 from chassis.ids import new_id
 from chassis.service import Runtime
 from notifications import store
 from notifications.deciders import THREADS
 from notifications.domain import messages
-from notifications.domain.state import CONTACT
+from notifications.domain.state import CONTACT, Thread
 from notifications.sender import smtp
 from notifications.sender.mails import Started, addressee, make
 from notifications.sender.rendering import Unsendable
@@ -34,26 +37,42 @@ REPORT_AGAIN = (0.1, 0.5, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0)
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Desk:
+    """What mails say of us: the address they come from, and where requests are seen."""
+
+    address: str
+    portal: str | None = None
+
+
 class Sender:
     """One process's sender: a few connections to the mail server, fed from what is due."""
 
-    def __init__(self, runtime: Runtime, server: smtp.MailServer, connections: int) -> None:
-        settings: Any = runtime.settings
-        self._runtime = runtime
+    def __init__(
+        self,
+        database: Database,
+        documents: Documents,
+        decider: Decider[Thread],
+        desk: Desk,
+        server: smtp.MailServer,
+        connections: int = 8,
+    ) -> None:
+        self._database = database
+        self._documents = documents
+        self._decider = decider
+        self._desk = desk
         self._server = server
         self._connections = connections
-        self._from: str = settings.mail_from
-        self._portal: str | None = settings.portal_url
         self._due: asyncio.Queue[tuple[UUID, UUID] | None] = asyncio.Queue()
 
-    async def run(self) -> None:
+    async def run(self, stopping: asyncio.Event) -> None:
         """Send until the process is to stop; mails in hand are finished and reported first."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._connections):
                 group.create_task(self._work())
-            while not self._runtime.stopping.is_set():
+            while not stopping.is_set():
                 if not await self._fill():
-                    await self._pause()
+                    await _pause(stopping)
             while not self._due.empty():
                 self._due.get_nowait()
             for _ in range(self._connections):
@@ -66,19 +85,13 @@ class Sender:
             await asyncio.sleep(0.005)
             return True
         try:
-            taken = await store.take_due(self._runtime.database, room)
+            taken = await store.take_due(self._database, room)
         except Unavailable as away:
             log.warning("nothing_taken", error=str(away))
             return False
         for one in taken:
             self._due.put_nowait(one)
         return len(taken) == room
-
-    async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._runtime.stopping.wait(), LOOK_EVERY)
-        except TimeoutError:
-            return
 
     async def _work(self) -> None:
         async with smtp.Connection(self._server) as connection:
@@ -98,7 +111,7 @@ class Sender:
 
     async def _try(self, connection: smtp.Connection, started: Started) -> Any:
         """What to report of an attempt. Until the mail is handed over, every fault is one that may be tried again."""
-        documents = self._runtime.documents
+        documents = self._documents
         try:
             contact = await self._contact(started)
             await documents.refresh()
@@ -109,15 +122,15 @@ class Sender:
         if who is None:
             return messages.Unaddressed(started.message_id, started.attempt)
         try:
-            mail = make(started, who, self._from, self._portal, utc_now())
+            mail = make(started, who, self._desk.address, self._desk.portal, utc_now())
         except Unsendable as why:
             return messages.Rejected(started.message_id, started.attempt, "unsendable", str(why)[:300])
-        return _report_of(started, await connection.send(self._from, who.addresses, mail))
+        return _report_of(started, await connection.send(self._desk.address, who.addresses, mail))
 
     async def _contact(self, started: Started) -> Any:
         if started.recipient_kind != CONTACT:
             return None
-        return await store.contact(self._runtime.database, started.recipient_id)
+        return await store.contact(self._database, started.recipient_id)
 
     async def _report(self, started: Started, report: Any) -> None:
         for pause in (0.0, *REPORT_AGAIN):
@@ -130,8 +143,7 @@ class Sender:
                 return
 
     async def _ask(self, request: UUID, message: UUID, asked: Any) -> Outcome:
-        decider = self._runtime.deciders[THREADS.name]
-        outcome = await decider.handle(
+        outcome = await self._decider.handle(
             Asked(subject=request, message=asked, id=new_id(), actor=SYSTEM, correlation_id=message)
         )
         if outcome.refused is not None or outcome.error is not None:
@@ -153,6 +165,13 @@ def _report_of(started: Started, outcome: smtp.Outcome) -> Any:
             return messages.Lost(message, attempt)
 
 
+async def _pause(stopping: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(stopping.wait(), LOOK_EVERY)
+    except TimeoutError:
+        return
+
+
 async def sender(runtime: Runtime) -> None:
     """The role `sender`."""
     settings: Any = runtime.settings
@@ -164,4 +183,6 @@ async def sender(runtime: Runtime) -> None:
         settings.smtp_password,
         settings.smtp_timeout,
     )
-    await Sender(runtime, server, settings.senders).run()
+    desk = Desk(settings.mail_from, settings.portal_url)
+    decider = runtime.deciders[THREADS.name]
+    await Sender(runtime.database, runtime.documents, decider, desk, server, settings.senders).run(runtime.stopping)
