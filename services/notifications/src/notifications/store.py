@@ -79,7 +79,7 @@ REQUEST = statement(select(threads.c.contact_id).where(threads.c.id == bindparam
 async def take_due(db: Database, limit: int) -> list[tuple[UUID, UUID]]:
     """Up to `limit` messages to try now, as (request, message); nobody else is given them for a minute."""
     rows = await db.fetch(TAKE_DUE, limit=limit, picked_for=PICKED_FOR)
-    return [(row["request_id"], row["message_id"]) for row in rows]
+    return [(UUID(int=row["request_id"].int), UUID(int=row["message_id"].int)) for row in rows]
 
 
 async def contact(db: Database, contact: UUID) -> Contact | None:

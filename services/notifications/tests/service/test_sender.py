@@ -12,6 +12,7 @@ import orjson
 import pytest
 import pytest_asyncio
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
 from chassis.asked import Asked
 from chassis.clock import utc_now
 from chassis.database import Database
@@ -45,7 +46,7 @@ class Post:
         self.answers = list(answers)
         self.mails: list[Any] = []
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         answer = self.answers.pop(0) if self.answers else "250 OK"
         if answer is None:
             assert isinstance(server.transport, asyncio.Transport)
