@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
 from pydantic import TypeAdapter

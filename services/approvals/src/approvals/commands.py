@@ -1,9 +1,8 @@
 """What can be asked of this service, over HTTP and on inbound topics alike."""
 
-from chassis.commands import Caller, Commands
-
 from approvals.deciders import APPROVAL_FILES
 from approvals.domain import messages
+from chassis.commands import Caller, Commands
 from contracts import approvals
 
 commands = Commands("approvals")

@@ -1,10 +1,9 @@
 """What this service hears, and which message of its domain each becomes."""
 
-from chassis.stream import Meta, Stream
-
 from approvals.deciders import APPROVAL_FILES
 from approvals.domain import messages, records
 from chassis.documents import Reference
+from chassis.stream import Meta, Stream
 from contracts import intake, workflow
 
 stream = Stream(into=APPROVAL_FILES)

@@ -3,13 +3,12 @@
 from typing import ClassVar
 from uuid import UUID
 
-from chassis.auth import Caller
-from chassis.http import CallerDep, DatabaseDep, PageDep, Routes
-from chassis.paging import Listed
-
 from approvals import store
 from approvals.schemas import ApprovalsView, ApprovalView, Pending
+from chassis.auth import Caller
 from chassis.decision import Refused
+from chassis.http import CallerDep, DatabaseDep, PageDep, Routes
+from chassis.paging import Listed
 
 router = Routes("approvals")
 

@@ -2,11 +2,10 @@
 
 from decimal import Decimal
 
-from chassis.commands import Caller, Commands
-
 from billing.deciders import ACCOUNTS, PRICES
 from billing.domain import messages, prices
 from billing.domain.money import Money
+from chassis.commands import Caller, Commands
 from contracts import base, billing
 
 commands = Commands("billing")

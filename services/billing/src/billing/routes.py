@@ -3,14 +3,14 @@
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from chassis.auth import Caller
-from chassis.http import CallerDep, DatabaseDep, PageDep, Routes
-from chassis.paging import Listed
 from fastapi import Query
 
 from billing import store
 from billing.schemas import AccountView, InvoiceView, PriceBookView
+from chassis.auth import Caller
 from chassis.decision import Refused
+from chassis.http import CallerDep, DatabaseDep, PageDep, Routes
+from chassis.paging import Listed
 
 router = Routes("billing")
 
