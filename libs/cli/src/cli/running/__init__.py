@@ -1,0 +1,1 @@
+"""A whole installation on this machine: servers, services, and what watches over them."""
