@@ -40,6 +40,21 @@ class Remembered(Refused):
         self.status = status  # type: ignore[misc]
 
 
+@dataclass(slots=True, frozen=True)
+class Undecodable:
+    """In place of a message: this record cannot be read, so its request waits for somebody who can."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True, frozen=True)
+class Turned:
+    """In place of a message: refused before any decision; the sender is only told."""
+
+    refused: Refused
+
+
 @dataclass(slots=True, kw_only=True)
 class Asked:
     """One message on its way to a decider.

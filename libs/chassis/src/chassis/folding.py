@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from chassis.aggregate import Aggregate, Child
-from chassis.asked import Asked, KeyReused, Outcome, StaleVersion, refusal_json, refusal_of
+from chassis.asked import Asked, KeyReused, Outcome, StaleVersion, Turned, Undecodable, refusal_json, refusal_of
 from chassis.decision import Draw, Refused, Unknown, changed
 from chassis.documents import Documents, Lookup
 from chassis.journal import to_json
@@ -127,6 +127,10 @@ class Fold(Generic[S]):
     def take(self, asked: Asked) -> Outcome:
         """Decide one message. Whatever happens concerns this message alone."""
         entry = self.entries[asked.subject]
+        if isinstance(asked.message, Turned):
+            outcome = Outcome(asked.subject, refused=asked.message.refused)
+            self._answer(asked, outcome)
+            return outcome
         if entry.was.broken is not None:
             return self._failed(entry, asked, entry.was.broken)
         if asked.remember and (replay := self._replay(asked)) is not None:
@@ -136,8 +140,11 @@ class Fold(Generic[S]):
             return replay
         if asked.stream is not None and (early := self._position(entry, asked)) is not None:
             return early
+        if isinstance(asked.message, Undecodable):
+            return self._postpone(entry, asked, asked.message.reason, asked.message.detail)
         if asked.message is None:
             self._heard(entry, asked)
+            self._settle_waiting(asked)
             return Outcome(asked.subject)
         try:
             outcome = self._decide(entry, asked)

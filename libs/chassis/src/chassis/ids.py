@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from hashlib import blake2b
+from random import uniform
 from uuid import UUID, uuid5
 
 import uuid_utils.compat
@@ -36,3 +37,8 @@ def derived_id(message: UUID, made_at: datetime, n: int, what: str = "") -> UUID
     random = int.from_bytes(digest, "big") & _RANDOM_BITS
     millis = int(made_at.timestamp() * 1000) & ((1 << 48) - 1)
     return UUID(int=(millis << 80) | (0x7 << 76) | ((random >> 62) << 64) | (0b10 << 62) | (random & ((1 << 62) - 1)))
+
+
+def jitter(longest: float) -> float:
+    """A random pause between nothing and `longest` seconds, so that those who failed together do not come together."""
+    return uniform(0, longest)

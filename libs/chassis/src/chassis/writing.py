@@ -276,7 +276,7 @@ class Writer:
             partition_of(key.encode(), self._partitions),
             derived_id(asked.id, asked.made_at(), 0, "answer"),
             f"{self._service}.results.{asked.reply_to}",
-            f"{self._service}.command-{'accepted' if accepted else 'refused'}",
+            f"throughline.command-{'accepted' if accepted else 'refused'}",
             1, key, outcome.subject, None, fold.now, _actor_json(asked.actor), asked.correlation_id, asked.id,
             asked.hop, asked.traceparent, None, None, _answer_json(asked, outcome), None, None,
         )  # fmt: skip

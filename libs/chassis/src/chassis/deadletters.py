@@ -1,0 +1,91 @@
+"""Records that belong to no request which could wait for them: kept whole, told to operators, resolved by them."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID, uuid5
+
+import asyncpg
+
+from chassis import applying
+from chassis.applying import Filled, columns_of
+from chassis.clock import utc_now
+from chassis.database import Database
+from chassis.hearing import Dead
+from chassis.journal import to_json
+from chassis.partition import partition_of
+
+_NAMESPACE = UUID("b8a1f9de-4b8b-5a1e-9d0a-5d8f3a3e2c77")
+_TOLD_BYTES = 1 << 20
+_LIST = (
+    "SELECT id, reason, detail, topic, partition, kafka_offset, subject, first_at, resolved_at, resolution, "
+    "encode(value, 'escape') AS value_text FROM dead_letters WHERE id > $1 AND resolved_at IS NULL ORDER BY id LIMIT $2"
+)
+_RESOLVE = (
+    "UPDATE dead_letters SET resolved_at = clock_timestamp(), resolution = $2 "
+    "WHERE id = $1 AND resolved_at IS NULL RETURNING id"
+)
+
+
+class Letter(NamedTuple):
+    """A dead record and why it is dead. `topic` is without prefix."""
+
+    dead: Dead
+    topic: str
+    record: Any
+
+
+async def keep(database: Database, service: str, partitions: int, letters: Sequence[Letter]) -> None:
+    """Write dead letters, each once, and tell them on `<service>.dead-letters`, in one statement."""
+    rows = [_row(letter) for letter in letters]
+    journal = [_told(service, partitions, letter) for letter in letters]
+    sql, arguments = applying.apply_statement([Filled(applying.DEAD, columns_of(rows))], partitions, journal)
+    await database.execute(sql, *arguments)
+
+
+async def listed(database: Database, *, after: int, limit: int) -> list[asyncpg.Record]:
+    """Dead letters that nobody has resolved, oldest first."""
+    return await database.read(_LIST, after, limit)
+
+
+async def resolve(database: Database, letter: int, reason: str) -> bool:
+    """Put a dead letter away with a reason; whether it was open."""
+    return bool(await database.read(_RESOLVE, letter, reason))
+
+
+def _headers_json(record: Any) -> list[dict[str, str | None]]:
+    return [{"name": name, "value": _base64(value)} for name, value in record.headers[:1000]]
+
+
+def _base64(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()
+
+
+def _row(letter: Letter) -> tuple[Any, ...]:
+    record = letter.record
+    return (
+        letter.dead.reason, letter.dead.detail, letter.topic, record.partition, record.offset, record.key,
+        to_json(_headers_json(record)), record.value, None,
+    )  # fmt: skip
+
+
+def _told(service: str, partitions: int, letter: Letter) -> tuple[Any, ...]:
+    record = letter.record
+    identifier = uuid5(_NAMESPACE, f"{service}/{letter.topic}/{record.partition}/{record.offset}")
+    value = record.value
+    too_large = value is not None and len(value) > _TOLD_BYTES
+    body = {
+        "reason": letter.dead.reason,
+        "detail": letter.dead.detail[:2000],
+        "original_topic": letter.topic,
+        "original_partition": record.partition,
+        "original_offset": record.offset,
+        "original_key": _base64(record.key),
+        "original_headers": _headers_json(record),
+        "original_value": None if too_large else _base64(value),
+    }
+    return (
+        partition_of(identifier.bytes, partitions), identifier, f"{service}.dead-letters", "throughline.dead-letter", 1,
+        str(identifier), identifier, None, utc_now(), '{"kind":"system"}', identifier, None, 0, None, None, None,
+        to_json(body), None, None,
+    )  # fmt: skip

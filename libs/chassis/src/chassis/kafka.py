@@ -1,0 +1,32 @@
+"""How this process reaches Kafka: the same options for consumers, producers and administration."""
+
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.helpers import create_ssl_context
+
+if TYPE_CHECKING:
+    from chassis.settings import ServiceSettings
+
+
+def options(settings: "ServiceSettings") -> dict[str, Any]:
+    """What aiokafka's clients need to connect, as the settings say."""
+    found: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap.split(","),
+        "security_protocol": settings.kafka_security,
+    }
+    if settings.kafka_security.endswith("SSL"):
+        found["ssl_context"] = create_ssl_context(
+            cafile=_path(settings.kafka_ca_file),
+            certfile=_path(settings.kafka_cert_file),
+            keyfile=_path(settings.kafka_key_file),
+        )
+    if settings.kafka_security.startswith("SASL"):
+        assert settings.kafka_password is not None  # the settings refuse a start without it
+        found["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        found["sasl_plain_username"] = settings.kafka_username
+        found["sasl_plain_password"] = settings.kafka_password.get_secret_value()
+    return found
+
+
+def _path(path: object) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,142 @@
+"""Rows of the journal to records on Kafka: ready batches on an idempotent producer, one outstanding per partition."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from chassis import naming
+from chassis.writing import merged
+from contracts.envelope import Envelope, to_headers
+
+log = structlog.get_logger(__name__)
+
+BATCH_BYTES = 512 << 10
+_SEND_WITHIN = 20.0
+_STOP_WITHIN = 3.0
+
+
+class Record(NamedTuple):
+    """One record, ready for its partition."""
+
+    key: bytes
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    timestamp_ms: int
+
+
+class NotSent(Exception):
+    """A batch was not acknowledged; whether it was written is not known, so its rows are read and sent again."""
+
+
+def record_of(row: Any, source: str) -> Record:
+    """A row of the journal as it goes out; a row without data is a tombstone."""
+    value = merged(row["data"], row["personal"])
+    actor = row["actor_kind"]
+    envelope = Envelope(
+        id=row["event_id"],
+        source=source,
+        type=row["type"],
+        version=row["version"],
+        time=row["occurred_at"],
+        subject=row["key"],
+        sequence=row["sequence"],
+        correlation_id=row["correlation_id"],
+        causation_id=row["causation_id"],
+        hop=row["hop"] or 0,
+        actor_kind=actor,
+        actor_id=UUID(row["actor_id"]) if row["actor_id"] else None,
+        traceparent=row["traceparent"],
+    )
+    body = None if value is None else value.encode()
+    return Record(row["key"].encode(), body, to_headers(envelope), int(row["recorded_at"].timestamp() * 1000))
+
+
+class Publisher:
+    """The relay's producer. After any failure it is thrown away: an idempotent producer cannot be trusted then."""
+
+    def __init__(self, prefix: str, **kafka: Any) -> None:
+        self._prefix = prefix
+        self._kafka = kafka
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._counts: dict[str, int] = {}
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    acks="all",
+                    enable_idempotence=True,
+                    max_batch_size=BATCH_BYTES,
+                    max_request_size=4 << 20,
+                    request_timeout_ms=15_000,
+                    linger_ms=0,
+                    **self._kafka,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await _stop(producer)
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def partitions(self, topic: str) -> int:
+        """How many partitions a topic has at the broker; raises NotSent when it does not exist (yet)."""
+        known = self._counts.get(topic)
+        if known is None:
+            producer = await self._started()
+            try:
+                found = await producer.partitions_for(naming.topic(self._prefix, topic))
+            except KafkaError as error:
+                raise NotSent(f"{topic}: {error!r}") from error
+            known = self._counts[topic] = len(found)
+        return known
+
+    async def send(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """Write records in order and return when all are acknowledged; raises NotSent at the first failure."""
+        producer = await self._started()
+        name = naming.topic(self._prefix, topic)
+        try:
+            async with asyncio.timeout(_SEND_WITHIN):
+                for builder in _batches(producer, records):
+                    await (await producer.send_batch(builder, name, partition=partition))
+        except (KafkaError, TimeoutError, OSError) as error:
+            await self._throw_away(producer)
+            raise NotSent(f"{topic}-{partition}: {error!r}") from error
+
+    async def _throw_away(self, producer: AIOKafkaProducer) -> None:
+        if self._producer is producer:
+            self._producer = None
+            self._counts.clear()
+            await _stop(producer)
+
+    async def close(self) -> None:
+        """Stop the producer."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop(producer)
+
+
+def _batches(producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Any]:
+    builders = [producer.create_batch()]
+    for record in records:
+        fields = {"key": record.key, "value": record.value, "headers": record.headers, "timestamp": record.timestamp_ms}
+        if builders[-1].append(**fields) is None:
+            builders.append(producer.create_batch())
+            if builders[-1].append(**fields) is None:
+                raise NotSent(f"a record of {len(record.value or b'')} bytes fits into no batch")
+    for builder in builders:
+        builder.close()
+    return builders
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    with contextlib.suppress(KafkaError, TimeoutError, OSError):
+        await asyncio.wait_for(producer.stop(), _STOP_WITHIN)
