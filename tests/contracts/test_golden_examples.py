@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
+
 from contracts.base import Command, Message
 from contracts.generate import EXAMPLE_FILES, ROOT
 from contracts.publish.schemas import examples, schema_of
 from contracts.registry import MESSAGES, find
-from jsonschema import Draft202012Validator
-from pydantic import ValidationError
 
 FOLDER = ROOT / EXAMPLE_FILES
 GOLDEN: list[tuple[type[Message], str, Any]] = [

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import jsoncompat
 import pytest
+
 from contracts import workflow
 from contracts.base import Event, Message, Personal
 from contracts.fields import Count, Flag, Name, Slug

@@ -1,8 +1,7 @@
 """What this service hears: which event becomes which message of a thread."""
 
-from chassis.stream import Meta, Stream
-
 from chassis.documents import Reference
+from chassis.stream import Meta, Stream
 from contracts import approvals, intake, workflow
 from notifications.deciders import THREADS
 from notifications.domain import messages, records
