@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from opentelemetry import trace
@@ -16,7 +16,12 @@ _SECRET_TEXT = (
     (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), "[token]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 [secret]"),
     (re.compile(r"(\w+://[^:/@\s]+):[^@/\s]+@"), r"\1:[secret]@"),
-    (re.compile(r"(?i)\b(password|secret|token|api[-_]?key)(\"?\s*[=:]\s*\"?)[^\s\",}&]+"), r"\1\2[secret]"),
+    (
+        re.compile(
+            r"(?i)(password|secret|token|authorization|cookie|api[-_]?key)([\\\"']*\s*[=:]\s*[\\\"']*)[^\s\\\"',}&]+"
+        ),
+        r"\1\2[secret]",
+    ),
 )
 
 Processor = Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]
@@ -55,8 +60,8 @@ def _traced(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
-def setup(service: str, role: str, *, level: str = "info", form: str = "json") -> None:
-    """Send this process's logs, and those of the libraries below it, to standard output."""
+def setup(service: str, role: str, *, level: str = "info", form: str = "json", stream: TextIO | None = None) -> None:
+    """Send this process's logs, and those of the libraries below it, to a stream (standard output)."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -73,7 +78,7 @@ def setup(service: str, role: str, *, level: str = "info", form: str = "json") -
         cache_logger_on_first_use=True,
     )
     last: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],

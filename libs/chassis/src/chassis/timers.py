@@ -1,0 +1,53 @@
+"""The role `timers`: sweeps the agenda, and what waits, until the process drains."""
+
+from typing import TYPE_CHECKING, Any
+
+from chassis import inbound, stream
+from chassis.agenda import Agenda
+from chassis.asked import Asked
+from chassis.service import messages_of
+from chassis.waiting import Reactions, Revive
+
+if TYPE_CHECKING:
+    from chassis.service import Runtime
+
+
+class _Stopped(Exception):
+    """The process drains; no sweep is in hand."""
+
+
+class _UntilStopping:
+    """Wake-ups, and between two sweeps the end."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for a wake-up; raises _Stopped once the process drains."""
+        if not self._runtime.stopping.is_set():
+            await self._runtime.wakeup.wait(seconds)
+        if self._runtime.stopping.is_set():
+            raise _Stopped
+
+
+def revive_of(runtime: "Runtime") -> Revive:
+    """Reads back a row of the table of waiting messages, whichever door it came through."""
+    reactions = Reactions(messages_of(runtime.service))
+
+    def revive(row: Any) -> Asked:
+        if row["kind"] == "reaction":
+            return reactions.revive(row)
+        if row["kind"] == "command":
+            return inbound.revive(runtime.service.commands, row)
+        return stream.revive(runtime, row)
+
+    return revive
+
+
+async def run(runtime: "Runtime") -> None:
+    """Sweep until `runtime.stopping`; a sweep in hand is finished first."""
+    agenda = Agenda(runtime.database, runtime.deciders, revive_of(runtime))
+    try:
+        await agenda.run(_UntilStopping(runtime))
+    except _Stopped:
+        return

@@ -1,0 +1,90 @@
+"""Health: lives, ready, started; each answered for what it says and nothing more."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+import pytest
+
+from chassis.health import Health
+from chassis.serving import Watched
+
+
+async def ask(health: Health, path: str) -> tuple[int, Any]:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(Watched(health)), base_url="http://h") as client:
+        answer = await client.get(path)
+    return answer.status_code, answer.json() if "json" in answer.headers.get("content-type", "") else answer.text
+
+
+async def well() -> str | None:
+    return None
+
+
+async def test_a_process_is_ready_once_it_has_started_and_until_it_drains() -> None:
+    health = Health()
+    health.ready_when("database", well)
+    assert [(await ask(health, path))[0] for path in ("/livez", "/startupz", "/readyz")] == [200, 503, 503]
+    health.started = True
+    assert [(await ask(health, path))[0] for path in ("/livez", "/startupz", "/readyz")] == [200, 200, 200]
+    health.draining = True
+    assert [(await ask(health, path))[0] for path in ("/livez", "/startupz", "/readyz")] == [200, 200, 503]
+
+
+async def test_what_is_wrong_is_named_when_asked_for() -> None:
+    health = Health()
+    health.started = True
+
+    async def away() -> str | None:
+        raise ConnectionRefusedError("postgresql://u:secret@h")
+
+    health.ready_when("database", away)
+    health.ready_when("consumer", well)
+    assert await ask(health, "/readyz") == (503, {"status": "failing"})
+    status, body = await ask(health, "/readyz?verbose")
+    assert (status, body["checks"]["database"], body["checks"]["consumer"]) == (503, "ConnectionRefusedError", "ok")
+    assert (await ask(health, "/livez"))[0] == 200
+
+
+async def test_a_check_that_hangs_counts_as_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chassis.health._CHECK_SECONDS", 0.01)
+    health = Health()
+    health.started = True
+
+    async def hanging() -> str | None:
+        await asyncio.Event().wait()
+        return None
+
+    health.ready_when("database", hanging)
+    assert (await ask(health, "/readyz?verbose"))[1]["checks"]["database"] == "no answer within 2 s"
+
+
+async def test_a_process_that_is_stuck_says_so_itself() -> None:
+    health = Health()
+    health.alive_when("consumer", lambda: "no poll for 40 s")
+    assert (await ask(health, "/livez?verbose"))[1]["checks"] == {"consumer": "no poll for 40 s"}
+
+
+async def test_checks_are_asked_at_most_once_a_second() -> None:
+    health = Health()
+    health.started = True
+    asked = 0
+
+    async def counted() -> str | None:
+        nonlocal asked
+        asked += 1
+        return None
+
+    health.ready_when("database", counted)
+    for _ in range(5):
+        await ask(health, "/readyz")
+    assert asked == 1
+
+
+async def test_metrics_are_read_in_prometheus_form() -> None:
+    status, text = await ask(Health(), "/metrics")
+    assert status == 200
+    assert "# TYPE http_request_seconds histogram" in text
+
+
+async def test_a_process_without_an_api_serves_nothing_else() -> None:
+    assert (await ask(Health(), "/toy/v1/tills"))[0] == 404
