@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+import structlog
 from pydantic import ValidationError
 
 from chassis import naming
@@ -16,6 +17,8 @@ from chassis.documents import Entry
 from contracts import registry
 from contracts.base import Document, Event
 from contracts.envelope import BadEnvelope, Envelope, from_headers
+
+log = structlog.get_logger(__name__)
 
 E = TypeVar("E", bound=Event)
 
@@ -138,6 +141,8 @@ class Ear:
         topic = self._stream_of[owner]
         if record.topic not in (naming.topic(self._prefix, topic), self._resent):
             raise BadRecord("source-wrong", f"{owner} does not own {record.topic}")
+        if self._stream is None or topic not in self._stream.topics:
+            raise BadRecord("stream-not-heard", f"nobody here listens to {topic}")
         subject = _subject(record, envelope)
         if envelope.sequence is None or envelope.sequence < 1:
             raise BadRecord("sequence-missing", "a fact without ce_sequence has no place in its stream")
@@ -174,7 +179,11 @@ class Ear:
             first = error.errors(include_input=False, include_url=False)[0]
             at = "/".join(str(step) for step in first["loc"])
             return Undecodable("body-invalid", f"{event.wire_type()} /{at}: {first['msg']}")
-        return handler(body, _meta(envelope, subject, topic))
+        try:
+            return handler(body, _meta(envelope, subject, topic))
+        except Exception as error:
+            log.exception("handler_failed", type=envelope.type, id=str(envelope.id))
+            return Undecodable("error", f"{type(error).__name__}: {error}")
 
     def revive(self, row: Any, envelope_of: Mapping[str, Any], headers: Sequence[tuple[str, bytes]] | None) -> Asked:
         """A waiting record decoded anew: what could not be read before may be readable by this release."""
@@ -209,9 +218,11 @@ class Ear:
         if len(record.value) > DOCUMENT_LIMIT:
             raise BadRecord("record-too-large", f"{len(record.value)} bytes")
         try:
-            found.read(record.value)
+            document = found.read(record.value)
         except ValidationError as error:
             raise BadRecord("body-invalid", f"{found.wire_type()}: {error.error_count()} errors") from error
+        if isinstance(document, Document) and document.key != key:
+            raise BadRecord("key-wrong", "the key is not the document's own")
         return kind, key, envelope.sequence or 0, str(record.value, "utf-8")
 
 
