@@ -1,7 +1,6 @@
 """Rows of the journal to records on Kafka: ready batches on an idempotent producer, one outstanding per partition."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -138,5 +137,10 @@ def _batches(producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Any]
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    with contextlib.suppress(KafkaError, TimeoutError, OSError):
-        await asyncio.wait_for(producer.stop(), _STOP_WITHIN)
+    """Stop a producer, for a while: one whose broker is away may not come back from it."""
+    task = asyncio.create_task(producer.stop())
+    done, _ = await asyncio.wait({task}, timeout=_STOP_WITHIN)
+    if not done:
+        task.cancel()
+    elif not task.cancelled() and (error := task.exception()) is not None:
+        log.debug("producer_not_stopped", error=repr(error))

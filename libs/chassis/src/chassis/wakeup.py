@@ -84,9 +84,14 @@ class Wakeup:
         async with self._connecting:
             if self._connection is None or self._connection.is_closed():
                 self._listening = False
-                self._connection = await asyncpg.connect(self._url, timeout=5)
-                # One channel per schema: installations may share a database.
-                self._channel = await self._connection.fetchval("SELECT 'throughline_' || current_schema()")
+                connection = await asyncpg.connect(self._url, timeout=5)
+                try:
+                    # One channel per schema: installations may share a database.
+                    self._channel = await connection.fetchval("SELECT 'throughline_' || current_schema()")
+                except BaseException:
+                    connection.terminate()
+                    raise
+                self._connection = connection
             return self._connection
 
     async def _listen(self) -> None:
