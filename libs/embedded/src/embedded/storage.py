@@ -1,0 +1,52 @@
+"""The storage of a new broker: formatted once per machine by Kafka's own tool, copied from then on."""
+
+import base64
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+from embedded import jvm
+from embedded.process import Child
+
+
+def make(data: Path, settings: dict[str, str], *, within: float) -> None:
+    """An empty storage with identities of its own. What half an attempt left in `data` goes away."""
+    formatted = jvm.kept() / "storage"
+    if not (formatted / "meta.properties").exists():
+        _format(formatted, settings, within)
+    shutil.rmtree(data, ignore_errors=True)
+    shutil.copytree(formatted, data)
+    (data / "meta.properties").write_text(
+        f"version=1\nnode.id={settings['node.id']}\ncluster.id={_identity()}\ndirectory.id={_identity()}\n"
+    )
+
+
+def _format(formatted: Path, settings: dict[str, str], within: float) -> None:
+    """Format into a folder beside the wanted one, then move: several processes may do so at once."""
+    formatted.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=formatted.parent, prefix=".format-") as scratch:
+        folder = Path(scratch)
+        properties = folder / "server.properties"
+        write(properties, settings | {"log.dirs": str(folder / "storage")})
+        tool = ["kafka.tools.StorageTool", "format", "-t", _identity(), "-c", str(properties)]
+        learnt = folder / "classes.aot"
+        child = Child(jvm.learning(tool, learnt), log=folder / "log", env=jvm.ENVIRONMENT)
+        child.finish(within=within, name="Kafka's storage tool")
+        if learnt.exists():
+            os.replace(learnt, jvm.learnt())
+        if not formatted.exists():
+            os.rename(folder / "storage", formatted)
+
+
+def write(properties: Path, settings: dict[str, str]) -> None:
+    """A properties file for Kafka."""
+    properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+
+
+def _identity() -> str:
+    """22 characters, as Kafka writes its UUIDs. The first one is no dash, which its tools take for an option."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()).startswith("-"):
+        pass
+    return text
