@@ -135,7 +135,7 @@ def _hopeless(asked: int, needed: int | None) -> str | None:
 
 
 def _is_due(approval: Approval, timer: TimerDue) -> bool:
-    return timer.kind == DUE and timer.ref == str(approval.approval_id) and timer.due_at >= approval.due_at
+    return timer.kind == DUE and timer.ref == str(approval.approval_id)
 
 
 def _settled(approval: Approval, outcome: str, cause: str | None = None) -> ApprovalSettled:
