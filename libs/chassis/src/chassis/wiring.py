@@ -22,7 +22,8 @@ def build(service: Service, settings: ServiceSettings, role: str) -> Runtime:
         url = settings.relay_database_url
     direct = settings.database_direct_url or (None if settings.database_pgbouncer else url)
     database = Database(url.get_secret_value(), size=settings.database_pool, pooled=settings.database_pgbouncer)
-    documents = Documents(database, service.references)
+    own = {aggregate.table.name: aggregate.state for aggregate in service.aggregates}
+    documents = Documents(database, service.references, own)
     wakeup = Wakeup(direct.get_secret_value() if direct else None)
     messages = messages_of(service)
     writer = Writer(service.name, settings.partitions, messages)
