@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.errors import NotStarted
@@ -29,7 +29,9 @@ class Process:
     restarts: int = 0
     child: Child | None = None
     wanted: bool = True
-    paused_until: float = field(default=0.0)
+    paused_until: float = 0.0
+    remove: Path | None = None
+    """A directory that goes when this process's supervisor is killed."""
 
     @property
     def log(self) -> Path:
@@ -45,7 +47,9 @@ class Process:
         """Start it; on its old port when it had one, so that its address stays."""
         self.port_file.unlink(missing_ok=True)
         command = [sys.executable, *self.arguments, "--port", str(self.port), "--port-file", str(self.port_file)]
-        self.child = Child(command, log=self.log, env={**os.environ, **self.environment}, grace=_DRAIN)
+        self.child = Child(
+            command, log=self.log, env={**os.environ, **self.environment}, grace=_DRAIN, remove=self.remove
+        )
 
     @property
     def listening(self) -> bool:

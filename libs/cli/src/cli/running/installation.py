@@ -1,0 +1,149 @@
+"""A whole installation as child processes: Kafka, PostgreSQL, topics, schemas, the five services, and the watch."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from chassis.issuer import Issuer
+from chassis.provision import Provided, provision
+from chassis.topics import Topics
+from cli.running import directory as places
+from cli.running.services import Process, Watch
+from cli.running.sink import Sink
+from contracts.registry import SERVICES
+from embedded.kafka import Kafka
+from embedded.postgres import Postgres
+
+PARTITIONS = 12
+ISSUER = "http://issuer.localhost"
+Say = Callable[[str], None]
+
+
+class Installation:
+    """Started, watched over and stopped as one. Nothing of it outlives this process, however it ends.
+
+    `KAFKA_BOOTSTRAP` and `DATABASE_URL` in the environment name servers to use instead of embedded ones.
+    """
+
+    def __init__(self, home: Path, *, temporary: bool, prefix: str = "") -> None:
+        self.home = home
+        self.prefix = prefix
+        self.temporary = temporary
+        self.sink = Sink()
+        self.watch = Watch()
+        self.issuer = Issuer(home / "issuer", ISSUER)
+        self.kafka: Kafka | None = None
+        self.postgres: Postgres | None = None
+        self.bootstrap = ""
+        self.admin_url = ""
+        self._servers: asyncio.Task[None] | None = None
+        self.server_restarts = 0
+
+    async def start(self, say: Say) -> None:
+        """Bring everything up, telling each step; raises NotStarted or NotAvailable with one clear line."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        await self.sink.start()
+        await asyncio.gather(self._start_kafka(), self._start_postgres())
+        say(f"Kafka at {self.bootstrap}, PostgreSQL at {_host(self.admin_url)}")
+        _, provided = await asyncio.gather(self._topics(), self._schemas())
+        say("topics and schemas are there")
+        await asyncio.to_thread(self._start_services, provided)
+        await self.watch.ready()
+        self.watch.begin()
+        self._servers = asyncio.create_task(self._look_after_servers())
+        places.write(self.home, self.running())
+        say("intake, workflow, approvals, billing and notifications are up")
+
+    async def stop(self) -> None:
+        """Let the services finish what they have in hand, then end the servers."""
+        if self._servers is not None:
+            self._servers.cancel()
+        await self.watch.stop()
+        await asyncio.gather(
+            *(asyncio.to_thread(server.stop) for server in (self.kafka, self.postgres) if server is not None)
+        )
+        await self.sink.stop()
+        places.forget(self.home)
+
+    def running(self) -> places.Running:
+        """What other commands need to know."""
+        services = {name: self.watch.processes[name].address for name in SERVICES}
+        return places.Running(
+            pid=os.getpid(),
+            prefix=self.prefix,
+            kafka=self.bootstrap,
+            database=self.admin_url,
+            issuer=str(self.home / "issuer"),
+            services=services,
+            smtp=f"127.0.0.1:{self.sink.port}",
+        )
+
+    def token(self, login: str, scopes: str, *, seconds: int = 8 * 3600) -> str:
+        """A token of the development issuer."""
+        return self.issuer.token(login, scopes, seconds=seconds)
+
+    # -- servers -------------------------------------------------------------------------------------------------
+
+    async def _start_kafka(self) -> None:
+        given = os.environ.get("KAFKA_BOOTSTRAP")
+        if given:
+            self.bootstrap = given
+            return
+        self.kafka = Kafka(None if self.temporary else self.home / "kafka")
+        await asyncio.to_thread(self.kafka.start)
+        self.bootstrap = self.kafka.bootstrap
+
+    async def _start_postgres(self) -> None:
+        given = os.environ.get("DATABASE_URL")
+        if given:
+            self.admin_url = given
+            return
+        self.postgres = Postgres(None if self.temporary else self.home / "postgres")
+        await asyncio.to_thread(self.postgres.start)
+        self.admin_url = self.postgres.url()
+
+    async def _look_after_servers(self) -> None:
+        """Start a server again that was killed: same data, same port."""
+        while True:
+            for server in (self.kafka, self.postgres):
+                if server is not None and not server.running:
+                    self.server_restarts += 1
+                    await asyncio.to_thread(server.restart)
+            await asyncio.sleep(0.2)
+
+    async def _topics(self) -> None:
+        await Topics(self.prefix, PARTITIONS, bootstrap_servers=self.bootstrap).apply()
+
+    async def _schemas(self) -> list[Provided]:
+        return await provision(self.admin_url, {name: f"{name}.migrations" for name in SERVICES}, prefix=self.prefix)
+
+    # -- services ------------------------------------------------------------------------------------------------
+
+    def _start_services(self, provided: list[Provided]) -> None:
+        keys = self.home / "issuer" / "jwks.json"
+        keys.write_text(json.dumps(self.issuer.key_set()))
+        common = {
+            "THROUGHLINE_ENV": "development",
+            "THROUGHLINE_PREFIX": self.prefix,
+            "THROUGHLINE_KAFKA_BOOTSTRAP": self.bootstrap,
+            "THROUGHLINE_PARTITIONS": str(PARTITIONS),
+            "THROUGHLINE_JWKS_URL": keys.as_uri(),
+            "THROUGHLINE_ISSUER": ISSUER,
+            "NOTIFICATIONS_SMTP_PORT": str(self.sink.port),
+            "PYTHONTZPATH": "",
+        }
+        for one in provided:
+            environment = {
+                **common,
+                "THROUGHLINE_DATABASE_URL": one.database_url,
+                "THROUGHLINE_RELAY_DATABASE_URL": one.relay_database_url,
+            }
+            remove = self.home if self.temporary else None
+            arguments = ["-m", one.service, "--role", "all"]
+            self.watch.add(Process(one.service, arguments, environment, self.home, remove=remove))
+
+
+def _host(url: str) -> str:
+    return url.rpartition("@")[2]
