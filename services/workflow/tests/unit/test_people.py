@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from chassis.decision import Unknown
+from chassis.decision import Unknown, changed
 from testkit.deciding import NOON, Facts
 from workflow.domain import people, refusals, teams
 from workflow.domain.messages import RegisterPerson, RegisterTeam, UpdatePerson
@@ -12,7 +12,7 @@ from workflow.domain.records import Person, Team
 
 ANN, BOB, LINES = UUID(int=1), UUID(int=2), UUID(int=3)
 KNOWN = Facts({("team", str(LINES)): Team(LINES, "Lines", 1)})
-REGISTER = RegisterPerson(ANN, "Ann", "ann@example.com", "ann", ("agent",), (LINES,), True)
+REGISTER = RegisterPerson(ANN, True, "Ann", "ann@example.com", "ann", ("agent",), (LINES,), True)
 
 
 def test_registering_tells_the_whole_person() -> None:
@@ -59,12 +59,22 @@ def test_an_update_of_nothing_is_refused() -> None:
 
 
 def test_registering_a_team_again_renames_it() -> None:
-    [first] = teams.decide(None, RegisterTeam(LINES, "Lines"), NOON, Facts())
-    [second] = teams.decide(first, RegisterTeam(LINES, "Networks"), NOON, Facts())
+    [first] = teams.decide(None, RegisterTeam(LINES, True, "Lines"), NOON, Facts())
+    [second] = teams.decide(first, RegisterTeam(LINES, True, "Networks"), NOON, Facts())
     assert (first.version, second.version, second.name) == (1, 2, "Networks")
-    assert teams.decide(second, RegisterTeam(LINES, "Networks"), NOON, Facts()) == []
+    assert teams.decide(second, RegisterTeam(LINES, True, "Networks"), NOON, Facts()) == []
 
 
 def test_a_teams_name_is_taken_once_however_it_is_written() -> None:
     with pytest.raises(refusals.TeamNameTaken):
-        teams.decide(None, RegisterTeam(ANN, "LINES"), NOON, Facts(holders={"team:lines": LINES}))
+        teams.decide(None, RegisterTeam(ANN, True, "LINES"), NOON, Facts(holders={"team:lines": LINES}))
+
+
+def test_a_registration_without_an_id_never_overwrites_what_changed_since() -> None:
+    register = changed(REGISTER, named=False)
+    [ann] = people.decide(None, register, NOON, KNOWN)
+    assert people.decide(ann, register, NOON, KNOWN) == []
+    with pytest.raises(refusals.PersonExists):
+        people.decide(changed(ann, name="Anna"), register, NOON, KNOWN)
+    with pytest.raises(refusals.TeamExists):
+        teams.decide(Team(LINES, "Networks", 2), RegisterTeam(LINES, False, "Lines"), NOON, Facts())

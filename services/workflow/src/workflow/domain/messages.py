@@ -202,9 +202,10 @@ class InvoiceIssued:
 
 @record
 class RegisterPerson:
-    """Add somebody to the staff."""
+    """Add somebody to the staff; `named` says that the id was given and not made from the rest."""
 
     person_id: UUID
+    named: bool
     name: str
     email: str | None
     login: str | None
@@ -222,9 +223,10 @@ class UpdatePerson:
 
 @record
 class RegisterTeam:
-    """Add a team."""
+    """Add a team; `named` says that the id was given and not made from the name."""
 
     team_id: UUID
+    named: bool
     name: str
 
 

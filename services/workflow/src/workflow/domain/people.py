@@ -7,9 +7,11 @@ from typing import Any
 from chassis.decision import Known, changed
 from workflow.domain import messages
 from workflow.domain.records import Person
-from workflow.domain.refusals import LoginTaken, NoSuchPerson, NothingChanges
+from workflow.domain.refusals import LoginTaken, NoSuchPerson, NothingChanges, PersonExists
 
 FIELDS = ("name", "email", "login", "active", "roles", "teams")
+EMPTIED = ("email", "login")
+"""Fields that null takes away; in the others it changes nothing."""
 
 
 def decide(person: Person | None, message: Any, now: datetime, known: Known) -> Sequence[Person]:
@@ -17,6 +19,8 @@ def decide(person: Person | None, message: Any, now: datetime, known: Known) -> 
     after = _registered(person, message) if isinstance(message, messages.RegisterPerson) else _updated(person, message)
     if after == person:
         return []
+    if person is not None and isinstance(message, messages.RegisterPerson) and not message.named:
+        raise PersonExists("this registration was made before; give the person's id to repeat it")
     for team_id in set(after.teams) - set(person.teams if person else ()):
         known.require("team", team_id)
     for claim in claims(after):
@@ -49,4 +53,5 @@ def _updated(person: Person | None, message: messages.UpdatePerson) -> Person:
         raise NoSuchPerson("nobody has this id")
     if not message.given:
         raise NothingChanges("name a field")
-    return changed(person, **{name: message.given[name] for name in FIELDS if name in message.given})
+    values = {name: message.given[name] for name in FIELDS if name in message.given}
+    return changed(person, **{name: value for name, value in values.items() if value is not None or name in EMPTIED})

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID, uuid5
 
 from chassis.decision import Invalid, Known, changed, record
 from workflow.domain import messages, priority, stages
@@ -11,6 +12,7 @@ from workflow.domain.refusals import NoSuchQueue, NothingToPublish
 
 NEW = Stage("New", stages.NEW)
 CLOSED = Stage("Closed", stages.CLOSED)
+_ROOT = UUID("3f6a0f0e-5a0e-5b5c-9c39-6f2d3c1a7e43")
 _POLICIES = ("any", "all", "k")
 
 
@@ -37,6 +39,11 @@ class Queue:
     version: int = 0
     draft: Definition | None = None
     published: Definition | None = None
+
+
+def subject_of(name: str) -> UUID:
+    """The id of the queue of this name."""
+    return uuid5(_ROOT, name)
 
 
 def decide(queue: Queue | None, message: Any, now: datetime, known: Known) -> Sequence[Any]:
@@ -121,3 +128,7 @@ def _gate_errors(at: str, gate: Gate) -> Iterable[tuple[str, str]]:
         yield f"{at}/policy/k", "must be between 1 and the number of approvers"
     if gate.due_minutes is not None and gate.due_minutes <= 0:
         yield f"{at}/due_minutes", "must be above zero"
+
+
+FACTS = (QueueDrafted, Definition, CurrentQueue)
+"""Every class of facts about a queue."""

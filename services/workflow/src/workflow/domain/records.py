@@ -83,3 +83,19 @@ class Team:
     team_id: UUID
     name: str = ""
     version: int = 0
+
+
+@record
+class Contact:
+    """Somebody that requests are for, as far as workflow needs to know."""
+
+    contact_id: UUID
+    organisation_id: UUID | None = None
+
+
+@record
+class Organisation:
+    """A customer organisation, and whether its contacts see each other's requests."""
+
+    organisation_id: UUID
+    share_requests: bool = False

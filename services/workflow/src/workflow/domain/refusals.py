@@ -186,6 +186,18 @@ class NothingChanges(Refused):
     status = 422
 
 
+class PersonExists(Refused):
+    """The same was registered before and has changed since; give the person's id to set it anew."""
+
+    slug = "person-exists"
+
+
+class TeamExists(Refused):
+    """A team was registered under this name before and is called otherwise now; give the new one an id."""
+
+    slug = "team-exists"
+
+
 class LoginTaken(Refused):
     """Another person signs in with this login."""
 

@@ -1,5 +1,7 @@
 """Who may do what with a request: plain predicates (S34, S35); the lists of `store.py` are tested to agree."""
 
+from uuid import UUID
+
 from chassis.decision import Actor, Known
 from workflow.domain.records import Person, Stage
 from workflow.domain.refusals import AlreadyClosed, NotYours, SubmissionRejected
@@ -37,6 +39,16 @@ def may_edit(actor: Actor, person: Person | None, request: ServiceRequest) -> bo
 def in_team(person: Person | None, request: ServiceRequest) -> bool:
     """Whether the request is assigned to a team of this person."""
     return person is not None and request.team_id is not None and request.team_id in person.teams
+
+
+def may_view(actor: Actor, person: Person | None, request: ServiceRequest, organisation_id: UUID | None) -> bool:
+    """Who works with it, and its contact; other contacts of an organisation that shares its requests (S35, S101).
+
+    `organisation_id` is the viewing contact's, when it shares.
+    """
+    if actor.kind == CONTACT and organisation_id is not None and request.organisation_id == organisation_id:
+        return True
+    return may_note(actor, person, request) or is_its_contact(actor, request)
 
 
 def may_note(actor: Actor, person: Person | None, request: ServiceRequest) -> bool:

@@ -1,0 +1,1 @@
+"""The schema of workflow, step by step."""

@@ -1,0 +1,203 @@
+"""Every query of this service."""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Integer,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    cast,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from chassis.database import Database, Statement, statement
+from chassis.decision import record
+from chassis.tables import documents
+from workflow.domain.records import Person
+from workflow.domain.state import ServiceRequest
+from workflow.tables import messages, notes, people, queues, requests, teams
+
+_REQUEST = TypeAdapter(ServiceRequest)
+_PERSON = TypeAdapter(Person)
+_LIMIT = bindparam("limit", type_=Integer)
+_SUMMARY = requests.c.state["summary"].astext.label("summary")
+_ROW = (
+    *(
+        requests.c[name]
+        for name in (
+            "id", "number", "contact_id", "organisation_id", "queue", "stage", "owner_id", "team_id", "priority",
+            "received_at", "due_at", "rank_at", "closed_at",
+        )
+    ),
+    _SUMMARY,
+)  # fmt: skip
+
+
+@record
+class Viewer:
+    """Who looks at a list: somebody who sees all, a member of the staff with teams, or a contact.
+
+    `organisation_id` is the contact's, when its contacts see each other's requests.
+    """
+
+    sees_all: bool = False
+    person_id: UUID | None = None
+    teams: tuple[UUID, ...] = ()
+    contact_id: UUID | None = None
+    organisation_id: UUID | None = None
+
+
+ONE = statement(
+    select(requests.c.edit_version, requests.c.blocked, cast(requests.c.state, Text).label("state")).where(
+        requests.c.id == bindparam("id", type_=Uuid), requests.c.number.is_not(None)
+    )
+)
+SHARED_ORGANISATION = """
+SELECT (contact.doc ->> 'organisation_id')::uuid FROM documents contact
+JOIN documents organisation
+  ON organisation.kind = 'organisation' AND organisation.id = contact.doc ->> 'organisation_id'
+WHERE contact.kind = 'contact' AND contact.id = $1 AND (organisation.doc ->> 'share_requests')::boolean
+"""
+NOTES = statement(
+    select(notes)
+    .where(notes.c.request_id == bindparam("request", type_=Uuid), notes.c.note_no > bindparam("after", type_=Integer))
+    .order_by(notes.c.note_no)
+    .limit(_LIMIT)
+)
+MESSAGES = statement(
+    select(messages)
+    .where(
+        messages.c.request_id == bindparam("request", type_=Uuid),
+        tuple_(messages.c.posted_at, messages.c.message_id)
+        > tuple_(bindparam("at", type_=DateTime(timezone=True)), bindparam("after", type_=Uuid)),
+    )
+    .order_by(messages.c.posted_at, messages.c.message_id)
+    .limit(_LIMIT)
+)
+DOCUMENT = statement(
+    select(cast(documents.c.doc, Text).label("doc")).where(
+        documents.c.kind == bindparam("kind", type_=Text), documents.c.id == bindparam("id", type_=Text)
+    )
+)
+
+
+def _states(table: Any) -> Statement:
+    """A list of whole aggregates by id."""
+    return statement(
+        select(table.c.id, table.c.edit_version, cast(table.c.state, Text).label("state"))
+        .where(table.c.id > bindparam("after", type_=Uuid), table.c.state.is_not(None))
+        .order_by(table.c.id)
+        .limit(_LIMIT)
+    )
+
+
+def _state(table: Any) -> Statement:
+    return statement(
+        select(table.c.id, table.c.edit_version, cast(table.c.state, Text).label("state")).where(
+            table.c.id == bindparam("id", type_=Uuid), table.c.state.is_not(None)
+        )
+    )
+
+
+LISTS = {"people": _states(people), "teams": _states(teams), "queues": _states(queues)}
+SINGLES = {"people": _state(people), "teams": _state(teams), "queues": _state(queues)}
+FIRST = UUID(int=0)
+
+
+async def one(db: Database, request_id: UUID) -> tuple[ServiceRequest, int, str | None] | None:
+    """(request, edit version, why later input of it waits), or None."""
+    row = await db.fetchrow(ONE, id=request_id)
+    return None if row is None else (_REQUEST.validate_json(row["state"]), row["edit_version"], row["blocked"])
+
+
+async def shared_organisation(db: Database, contact_id: UUID) -> UUID | None:
+    """The contact's organisation, when its contacts see each other's requests."""
+    rows = await db.read(SHARED_ORGANISATION, str(contact_id))
+    return rows[0][0] if rows else None
+
+
+async def work(
+    db: Database, viewer: Viewer, filters: dict[str, Any], after: tuple[datetime, UUID] | None, limit: int
+) -> list[Record]:
+    """Open requests that the viewer may see, the first due first."""
+    query = _listed(_kind(viewer), frozenset(filters), False, after is not None)
+    return await db.fetch(query, **_values(viewer, filters, after, limit))
+
+
+async def closed(
+    db: Database, viewer: Viewer, filters: dict[str, Any], after: tuple[datetime, UUID] | None, limit: int
+) -> list[Record]:
+    """Closed requests that the viewer may see, the last closed first."""
+    query = _listed(_kind(viewer), frozenset(filters), True, after is not None)
+    return await db.fetch(query, **_values(viewer, filters, after, limit))
+
+
+def _kind(viewer: Viewer) -> str:
+    return "all" if viewer.sees_all else "person" if viewer.person_id else "contact"
+
+
+def _values(viewer: Viewer, filters: dict[str, Any], after: tuple[datetime, UUID] | None, limit: int) -> dict[str, Any]:
+    at, last = after or (None, None)
+    return {
+        "person": viewer.person_id,
+        "teams": list(viewer.teams),
+        "contact": viewer.contact_id,
+        "organisation": viewer.organisation_id,
+        "at": at,
+        "last": last,
+        "limit": limit,
+        **{f"only_{name}": value for name, value in filters.items()},
+    }
+
+
+def _visible(kind: str) -> ColumnElement[bool]:
+    """`rights.may_view` as a condition; the two are tested to agree."""
+    columns = requests.c
+    if kind == "all":
+        return true()
+    if kind == "person":
+        return or_(
+            columns.owner_id == bindparam("person", type_=Uuid),
+            columns.team_id == any_(bindparam("teams", type_=ARRAY(Uuid))),
+        )
+    return or_(
+        columns.contact_id == bindparam("contact", type_=Uuid),
+        columns.organisation_id == bindparam("organisation", type_=Uuid),
+    )
+
+
+@lru_cache(maxsize=256)
+def _listed(kind: str, filters: frozenset[str], are_closed: bool, goes_on: bool) -> Statement:
+    columns = requests.c
+    key = columns.closed_at if are_closed else columns.rank_at
+    query = select(*_ROW).where(
+        _visible(kind),
+        columns.number.is_not(None),
+        columns.closed_at.is_not(None) if are_closed else columns.closed_at.is_(None),
+        *(columns[name] == bindparam(f"only_{name}", type_=columns[name].type) for name in sorted(filters)),
+    )
+    order = tuple_(key, columns.id)
+    last = tuple_(bindparam("at", type_=DateTime(timezone=True)), bindparam("last", type_=Uuid))
+    if goes_on:
+        query = query.where(order < last if are_closed else order > last)
+    by = (key.desc(), columns.id.desc()) if are_closed else (key, columns.id)
+    return statement(query.order_by(*by).limit(_LIMIT))
+
+
+async def person(db: Database, person_id: UUID) -> Person | None:
+    """A member of staff, active or not."""
+    row = await db.fetchrow(SINGLES["people"], id=person_id)
+    return None if row is None else _PERSON.validate_json(row["state"])
