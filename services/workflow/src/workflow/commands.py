@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from chassis.commands import Caller, Commands
-
 from contracts import workflow
 from workflow.deciders import PEOPLE, QUEUES, REQUESTS, TEAMS
 from workflow.domain import messages, queues
@@ -177,9 +176,7 @@ def publish_queue(body: workflow.PublishQueue, caller: Caller) -> messages.Publi
 def _stage(stage: workflow.StageDefinition) -> Stage:
     gate = stage.approval
     asks = (
-        None
-        if gate is None
-        else Gate(Policy(gate.policy.kind, gate.policy.k), tuple(gate.approvers), gate.due_minutes)
+        None if gate is None else Gate(Policy(gate.policy.kind, gate.policy.k), tuple(gate.approvers), gate.due_minutes)
     )
     return Stage(stage.name, stage.state, stage.assignee, asks, tuple(stage.mandatory))
 

@@ -1,7 +1,6 @@
 """Workflow, wired."""
 
 from chassis.service import Service
-
 from workflow import handlers
 from workflow.commands import commands
 from workflow.deciders import PEOPLE, QUEUES, REQUESTS, TEAMS

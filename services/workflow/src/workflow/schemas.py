@@ -1,6 +1,6 @@
 """Bodies of answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -180,7 +180,7 @@ class RequestRow(BaseModel):
     closed_at: datetime | None
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
+    def of(cls, row: Any) -> Self:
         """The view of a row."""
         return cls.model_validate(dict(row))
 
@@ -196,7 +196,7 @@ class NoteView(BaseModel):
     written_at: datetime
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
+    def of(cls, row: Any) -> Self:
         """The view of a row."""
         return cls.model_validate(dict(row))
 
@@ -212,7 +212,7 @@ class MessageView(BaseModel):
     posted_at: datetime
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
+    def of(cls, row: Any) -> Self:
         """The view of a row."""
         return cls.model_validate(dict(row))
 
@@ -287,7 +287,16 @@ def answer(request_id: UUID, request: ServiceRequest, told: Sequence[Any]) -> di
 
 def person_answer(_: UUID, person: Person, told: Sequence[Any]) -> dict[str, Any]:
     """The person."""
-    return {name: getattr(person, name) for name in Person.__slots__}
+    return {
+        "person_id": person.person_id,
+        "name": person.name,
+        "email": person.email,
+        "login": person.login,
+        "active": person.active,
+        "roles": person.roles,
+        "teams": person.teams,
+        "version": person.version,
+    }
 
 
 def team_answer(_: UUID, team: Team, told: Sequence[Any]) -> dict[str, Any]:

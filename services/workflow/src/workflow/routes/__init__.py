@@ -1,7 +1,6 @@
 """Reads over HTTP: requests, and what they are made of."""
 
 from chassis.http import Routes
-
 from workflow.routes import catalogue, details, requests
 from workflow.routes.looking import sees
 

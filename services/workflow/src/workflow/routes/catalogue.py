@@ -5,9 +5,9 @@ from uuid import UUID
 
 import orjson
 from asyncpg import Record
+
 from chassis.http import CallerDep, DatabaseDep, PageDep, Routes
 from chassis.paging import Listed
-
 from workflow import store
 from workflow.domain import rights
 from workflow.domain.queues import subject_of

@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from chassis.http import CallerDep, DatabaseDep, PageDep, Routes, RuntimeDep
-from chassis.paging import Listed
 
 from chassis.history import history as journal_of
+from chassis.http import CallerDep, DatabaseDep, PageDep, Routes, RuntimeDep
+from chassis.paging import Listed
 from workflow import store
 from workflow.routes.looking import Papers, seen, seen_by_staff
 from workflow.schemas import HistoryEntry, MessageView, NoteView

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from chassis.auth import Caller
-
 from chassis.database import Database
 from chassis.decision import Unknown
 from chassis.documents import Documents

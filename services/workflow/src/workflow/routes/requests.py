@@ -4,10 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chassis.clock import utc_now
 from chassis.http import CallerDep, DatabaseDep, PageDep, Routes, RuntimeDep
 from chassis.paging import Listed
-
-from chassis.clock import utc_now
 from workflow import store
 from workflow.domain.actions import available
 from workflow.routes.looking import Papers, seen, viewer_of
