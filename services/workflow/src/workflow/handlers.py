@@ -1,9 +1,8 @@
 """What this service hears, and which message of its domain each becomes."""
 
-from chassis.stream import Meta, Stream
-
 from chassis.decision import Actor
 from chassis.documents import Reference
+from chassis.stream import Meta, Stream
 from contracts import approvals, billing, intake, workflow
 from workflow.deciders import REQUESTS
 from workflow.domain import messages, records

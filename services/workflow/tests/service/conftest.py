@@ -1,24 +1,32 @@
 """The service on a real database: schema as migrated, deciders, documents."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+import httpx2
 import pytest_asyncio
 
-from chassis import schema
+from chassis import http, schema, wiring
 from chassis.asked import Asked, Outcome
 from chassis.database import Database
 from chassis.decider import Decider
 from chassis.decision import SYSTEM, Actor
 from chassis.documents import Documents
 from chassis.ids import new_id
+from chassis.issuer import Issuer
+from chassis.service import Runtime
 from chassis.writing import Writer
 from workflow.deciders import PEOPLE, QUEUES, REQUESTS, TEAMS
 from workflow.handlers import references
+from workflow.main import SERVICE, Settings
 
+ISSUER = "http://issuer.test"
+SCOPES = "requests:read requests:write catalogue:read catalogue:write people:read people:write"
 _ROOT = UUID("6c1f2f1e-2a56-5d8e-9d51-0c7b8b6a9f12")
 
 
@@ -71,3 +79,47 @@ async def house(fresh_database: Any) -> AsyncIterator[House]:
     database = Database(fresh.url)
     yield house_on(database)
     await database.close()
+
+
+class Door:
+    """The HTTP door of the service, entered with a token per login."""
+
+    def __init__(self, runtime: Runtime, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(http.build(runtime)[1], raise_app_exceptions=False), base_url="http://here"
+        )
+
+    async def get(self, login: str, path: str, **params: Any) -> httpx2.Response:
+        """A read."""
+        return await self._client.get(f"/workflow/v1{path}", params=params, headers=self._as(login))
+
+    async def send(self, login: str, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
+        """A write under a key of its own."""
+        sent = {"idempotency-key": str(new_id()), **self._as(login), **headers}
+        return await self._client.request(method, f"/workflow/v1{path}", json=body or {}, headers=sent)
+
+    async def close(self) -> None:
+        """Let go of the connection pool."""
+        await self._client.aclose()
+
+    def _as(self, login: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._issuer.token(login, SCOPES)}"}
+
+
+@pytest_asyncio.fixture
+async def door(fresh_database: Any, tmp_path: Path) -> AsyncIterator[tuple[Door, House]]:
+    """The door, and the deciders behind it, of one process."""
+    fresh = await fresh_database.template("workflow", migrated)
+    issuer = Issuer(tmp_path, ISSUER)
+    keys = tmp_path / "jwks.json"
+    keys.write_text(json.dumps(issuer.key_set()), encoding="utf-8")
+    settings = Settings(
+        env="test", database_url=fresh.url, kafka_bootstrap="127.0.0.1:1", jwks_url=keys.as_uri(), issuer=ISSUER,
+        partitions=4,
+    )  # fmt: skip
+    runtime = wiring.build(SERVICE, settings, "api")
+    found = Door(runtime, issuer)
+    yield found, House(runtime.database, runtime.documents, dict(runtime.deciders))
+    await found.close()
+    await runtime.database.close()
