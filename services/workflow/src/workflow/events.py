@@ -49,6 +49,7 @@ QUEUES.told(queues.CurrentQueue, workflow.CurrentQueue, key=lambda current: str(
 
 EDITS = frozenset(
     {
+        facts.RequestOpened,
         facts.StageChanged,
         facts.WaitBegan,
         facts.WaitEnded,

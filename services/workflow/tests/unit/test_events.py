@@ -25,6 +25,18 @@ def everything_that_happens(opened: Callable[..., Any], definition: Definition) 
         team_id=SOMEBODY,
         owner_id=opened().owner.id,
     )
+    _work_on(case)
+    _approve(case)
+    owner = case.owner
+    case.later(days=1).ask(messages.Close("resolved", None, "done", owner))
+    case.ask(messages.InvoiceIssued("INV-2026-000001", 1))
+    case.ask(messages.Reopen("again", None, owner))
+    history = opened(mode="history", received_at=NOON - timedelta(hours=1))
+    history.ask(messages.GoLive(history.client))
+    return [*case.facts, *history.facts, *opened(stage="Nowhere").facts]
+
+
+def _work_on(case: Any) -> None:
     owner = case.owner
     case.ask(messages.Wait("customer", owner))
     case.ask(messages.PostMessage("Is it plugged in?", case.contact))
@@ -33,6 +45,10 @@ def everything_that_happens(opened: Callable[..., Any], definition: Definition) 
     case.ask(messages.ChangePriority(None, "high", "high", owner))
     case.ask(messages.Assign({"owner_id": owner.id, "team_id": None}, owner))
     case.ask(messages.Progress(None, owner))
+
+
+def _approve(case: Any) -> None:
+    owner = case.owner
     case.ask(messages.Progress(None, owner))
     case.ask(messages.ApprovalAsked(SOMEBODY, case.open.transition.transition_id))
     case.ask(messages.ChargesChanged(2))
@@ -42,12 +58,6 @@ def everything_that_happens(opened: Callable[..., Any], definition: Definition) 
     case.ask(changed(_settled(case, "granted"), content_hash="0" * 64))
     case.ask(messages.Progress(None, owner))
     case.ask(_settled(case, "granted"))
-    case.later(days=1).ask(messages.Close("resolved", None, "done", owner))
-    case.ask(messages.InvoiceIssued("INV-2026-000001", 1))
-    case.ask(messages.Reopen("again", None, owner))
-    history = opened(mode="history", received_at=NOON - timedelta(hours=1))
-    history.ask(messages.GoLive(history.client))
-    return [*case.facts, *history.facts, *opened(stage="Nowhere").facts]
 
 
 def _settled(case: Any, outcome: str) -> messages.ApprovalSettled:
