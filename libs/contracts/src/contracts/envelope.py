@@ -18,6 +18,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from contracts.fields import FIRST_YEAR, LAST_YEAR
+
 SCHEMAS = "urn:throughline:schema:"
 """What `ce_dataschema` starts with; `<type>.v<version>` follows, as in the `$id` of the schema files."""
 
@@ -143,8 +145,8 @@ def _texts(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
 
 def _structured(value: bytes | None, named: dict[str, str]) -> tuple[Envelope, bytes | None]:
     try:
-        event = json.loads(value or b"")
-    except ValueError as error:
+        event = json.loads(value or b"", parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise BadEnvelope("not-json", f"the structured event is no JSON: {error}") from error
     if not isinstance(event, dict):
         raise BadEnvelope("not-json", "a structured event is a JSON object")
@@ -156,6 +158,10 @@ def _structured(value: bytes | None, named: dict[str, str]) -> tuple[Envelope, b
         texts["traceparent"] = named["traceparent"]
     body = None if data is None else json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
     return _envelope(texts), body
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
 
 
 def _plain(name: str, value: Any) -> str:
@@ -227,6 +233,6 @@ def _time(text: str) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError as error:
         raise BadEnvelope("attribute-malformed", "ce_time is no RFC 3339 time") from error
-    if at.tzinfo is None:
-        raise BadEnvelope("attribute-malformed", "ce_time has no offset")
+    if at.tzinfo is None or not FIRST_YEAR < at.year < LAST_YEAR:
+        raise BadEnvelope("attribute-malformed", "ce_time has no offset, or lies out of all bounds")
     return at.astimezone(UTC)

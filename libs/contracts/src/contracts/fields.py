@@ -1,7 +1,7 @@
 """The types of fields: bounded texts, open enumerations, instants, decimals, and the mark of a personal field."""
 
 import json
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from pydantic_core import CoreSchema
 
 CUSTOM_BYTES = 32 * 1024
 CUSTOM_KEYS = 50
+FIRST_YEAR, LAST_YEAR = 1969, 2200
+"""Outside: no time of a request lies further away, and sums with it must not leave the calendar."""
 
 NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
 """One line: no control character at all."""
@@ -43,6 +45,12 @@ def _text(value: Any) -> Any:
     if isinstance(value, int | float):
         raise ValueError("a time is an RFC 3339 string, not a number")
     return value
+
+
+def _in_utc(at: datetime) -> datetime:
+    if not FIRST_YEAR < at.year < LAST_YEAR:
+        raise ValueError(f"a time lies from {FIRST_YEAR + 1} to {LAST_YEAR - 1}")
+    return at.astimezone(UTC)
 
 
 def _custom(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -107,9 +115,9 @@ Rate = Annotated[str, StringConstraints(pattern=r"^(0|1)(\.[0-9]{1,6})?$")]
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_text),
-    AfterValidator(lambda at: at.astimezone(UTC)),
+    AfterValidator(_in_utc),
 ]
-"""A moment with its offset (RFC 3339), held in UTC."""
+"""A moment with its offset (RFC 3339) from 1970 to 2199, held in UTC."""
 Day = Annotated[date, BeforeValidator(_text)]
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]

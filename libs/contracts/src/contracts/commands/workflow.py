@@ -117,7 +117,7 @@ class Wait(_Taken):
 
 
 class Resume(_Taken):
-    """Stop waiting."""
+    """Stop waiting, whatever for."""
 
     type: ClassVar[str] = "workflow.resume"
 
@@ -132,7 +132,7 @@ class Assign(_Taken):
 
 
 class TakeOver(_Taken):
-    """Become the owner."""
+    """Become the owner of the request oneself."""
 
     type: ClassVar[str] = "workflow.take-over"
 
