@@ -139,10 +139,14 @@ async def test_logins_give_up_on_statements_locks_and_idle_transactions(
 def test_provisioning_without_its_settings_says_which_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("THROUGHLINE_KAFKA_BOOTSTRAP", "k:1")
     monkeypatch.delenv("THROUGHLINE_ADMIN_DATABASE_URL", raising=False)
     assert main(["toy"]) == 2
     assert capsys.readouterr().err == "provision: THROUGHLINE_ADMIN_DATABASE_URL is not set\n"
     monkeypatch.setenv("THROUGHLINE_ADMIN_DATABASE_URL", "postgresql://x@y/z")
+    monkeypatch.setenv("TOY_DATABASE_URL", "postgresql://toy_app@h/d")
+    assert main(["toy"]) == 2
+    assert capsys.readouterr().err == "provision: no password for toy_app in <SERVICE>_DATABASE_URL\n"
     monkeypatch.setenv("TOY_DATABASE_URL", "postgresql://someone:p@h/d")
     assert main(["toy"]) == 2
     assert capsys.readouterr().err == "provision: TOY_DATABASE_URL: the login must be toy_app\n"

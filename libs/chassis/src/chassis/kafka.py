@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.helpers import create_ssl_context
 
 if TYPE_CHECKING:
-    from chassis.settings import ServiceSettings
+    from chassis.settings import CommonSettings
 
 
-def options(settings: "ServiceSettings") -> dict[str, Any]:
+def options(settings: "CommonSettings") -> dict[str, Any]:
     """What aiokafka's clients need to connect, as the settings say."""
     found: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap.split(","),

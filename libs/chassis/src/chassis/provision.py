@@ -4,6 +4,7 @@ Per service: a schema, an owner (no login) that migrates it, a runtime login wit
 for the relay, and a role that erases personal fields. It may be run again at any time and changes nothing twice.
 """
 
+import argparse
 import asyncio
 import secrets
 import sys
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import asyncpg
+from pydantic import SecretStr
 
-from chassis import grants, schema
-from chassis.settings import PREFIX, WrongSetting, environment
+from chassis import grants, kafka, schema
+from chassis.settings import CommonSettings, WrongSetting, environment, read
+from chassis.topics import Topics
 
 _LOCK = 7_420_311_906
 
@@ -150,24 +153,41 @@ def _passwords(given: Mapping[str, str], services: Sequence[str], prefix: str) -
     return found
 
 
-def main(services: Sequence[str]) -> int:
-    """Provision the schemas of the named services; 2 and one plain line for a wrong setting."""
-    found = environment()
-    prefix = found.get(f"{PREFIX}PREFIX", "")
+class ProvisionSettings(CommonSettings):
+    """What provisioning reads."""
+
+    admin_database_url: SecretStr
+    """A login that may create roles and schemas, in the database of the installation."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Provision the named services' schemas, then every topic; 2 and one plain line for a wrong setting."""
+    parser = argparse.ArgumentParser(prog="python -m chassis.provision", description="Schemas, logins and topics.")
+    parser.add_argument("services", nargs="+", metavar="SERVICE")
+    parser.add_argument("--replication", type=int, default=-1, help="of topics (default: the broker's)")
+    options = parser.parse_args(arguments)
     try:
-        admin_url = found.get(f"{PREFIX}ADMIN_DATABASE_URL")
-        if not admin_url:
-            raise WrongSetting(f"{PREFIX}ADMIN_DATABASE_URL is not set")
-        passwords = _passwords(found, services, prefix)
-        missing = [name for service in services for name in (Names(service, prefix).app,) if name not in passwords]
-        if missing or not services:
-            raise WrongSetting(f"no password for {', '.join(missing) or 'any service'} in <SERVICE>_DATABASE_URL")
+        settings = read(ProvisionSettings, "provision")
+        passwords = _passwords(environment(), options.services, settings.prefix)
+        logins = [Names(service, settings.prefix).app for service in options.services]
+        missing = [login for login in logins if login not in passwords]
+        if missing:
+            raise WrongSetting(f"no password for {', '.join(missing)} in <SERVICE>_DATABASE_URL")
     except WrongSetting as wrong:
         print(f"provision: {wrong}", file=sys.stderr)
         return 2
-    packages = {service: f"{service}.migrations" for service in services}
-    asyncio.run(provision(admin_url, packages, prefix=prefix, passwords=passwords))
+    asyncio.run(_everything(settings, options.services, passwords, options.replication))
     return 0
+
+
+async def _everything(
+    settings: ProvisionSettings, services: Sequence[str], passwords: Mapping[str, str], replication: int
+) -> None:
+    packages = {service: f"{service}.migrations" for service in services}
+    admin_url = settings.admin_database_url.get_secret_value()
+    await provision(admin_url, packages, prefix=settings.prefix, passwords=passwords)
+    topics = Topics(settings.prefix, settings.partitions, **kafka.options(settings))
+    await topics.apply(replication=replication)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -13,8 +13,8 @@ PREFIX = "THROUGHLINE_"
 Count = Annotated[int, Field(ge=1)]
 
 
-class ServiceSettings(BaseSettings):
-    """The settings of one process of one service.
+class CommonSettings(BaseSettings):
+    """What every program of an installation reads: where it runs, its prefix, its Kafka.
 
     Every name is read from `<SERVICE>_<NAME>` first (`INTAKE_DATABASE_URL`), then from `THROUGHLINE_<NAME>`; with
     `_FILE` behind the name the value is read from that file (mounted secrets). Nothing else is read, no `.env`.
@@ -27,16 +27,6 @@ class ServiceSettings(BaseSettings):
     prefix: Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,19})?$")] = ""
     """Put before topics, consumer groups, sources, schemas and roles, so that installations can share servers."""
 
-    database_url: SecretStr
-    """`postgresql://login:password@host/database` of the service's runtime login (several hosts allowed)."""
-    database_direct_url: SecretStr | None = None
-    """The same without a pooler in between, for LISTEN; without it a pooled service polls."""
-    database_pgbouncer: bool = False
-    """Whether `database_url` is a PgBouncer in transaction mode: no prepared statements are kept then."""
-    relay_database_url: SecretStr | None = None
-    """The relay's own login; the relay role uses `database_url` without it."""
-    database_pool: Annotated[int, Field(ge=1, le=200)] = 8
-
     kafka_bootstrap: Annotated[str, Field(min_length=1)]
     """`host:port[,host:port…]`"""
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -48,6 +38,41 @@ class ServiceSettings(BaseSettings):
     kafka_key_file: Path | None = None
     partitions: Annotated[int, Field(ge=1, le=64)] = 12
     """Partitions of every stream; chosen at install and fixed for its life."""
+
+    @model_validator(mode="after")
+    def _kafka_is_safe(self) -> Self:
+        if self.kafka_security.startswith("SASL") and not (self.kafka_username and self.kafka_password):
+            raise ValueError("kafka_security needs kafka_username and kafka_password")
+        if self.env == "production" and self.kafka_security == "SASL_PLAINTEXT":
+            raise ValueError("kafka_security must not send passwords in the clear in production")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `read` passes in: the environment is read there."""
+        return (init_settings,)
+
+
+class ServiceSettings(CommonSettings):
+    """The settings of one process of one service."""
+
+    database_url: SecretStr
+    """`postgresql://login:password@host/database` of the service's runtime login (several hosts allowed)."""
+    database_direct_url: SecretStr | None = None
+    """The same without a pooler in between, for LISTEN; without it a pooled service polls."""
+    database_pgbouncer: bool = False
+    """Whether `database_url` is a PgBouncer in transaction mode: no prepared statements are kept then."""
+    relay_database_url: SecretStr | None = None
+    """The relay's own login; the relay role uses `database_url` without it."""
+    database_pool: Annotated[int, Field(ge=1, le=200)] = 8
+
     batch_records: Annotated[int, Field(ge=1, le=2000)] = 500
     batch_bytes: Annotated[int, Field(ge=1 << 20, le=64 << 20)] = 8 << 20
 
@@ -92,29 +117,13 @@ class ServiceSettings(BaseSettings):
         return url
 
     @model_validator(mode="after")
-    def _production_is_safe(self) -> "ServiceSettings":
-        if self.kafka_security.startswith("SASL") and not (self.kafka_username and self.kafka_password):
-            raise ValueError("kafka_security needs kafka_username and kafka_password")
+    def _keys_are_safe(self) -> Self:
         if self.env == "production" and self.jwks_url.startswith("http://"):
             raise ValueError("jwks_url must be https:// in production")
-        if self.env == "production" and self.kafka_security == "SASL_PLAINTEXT":
-            raise ValueError("kafka_security must not send passwords in the clear in production")
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `read` passes in: the environment is read there."""
-        return (init_settings,)
 
-
-S = TypeVar("S", bound=ServiceSettings)
+S = TypeVar("S", bound=CommonSettings)
 
 
 class WrongSetting(Exception):
@@ -129,7 +138,7 @@ def read(settings: type[S], service: str, environment: dict[str, str] | None = N
     for field in settings.model_fields:
         names[field] = PREFIX + field.upper()
         for name in (f"{service.upper()}_{field.upper()}", PREFIX + field.upper()):
-            if name + "_FILE" in found:
+            if name + "_FILE" in found and f"{field}_file" not in settings.model_fields:
                 names[field], values[field] = name + "_FILE", _content(name + "_FILE", found[name + "_FILE"])
                 break
             if name in found:
