@@ -8,30 +8,47 @@ it. So nothing visible is ever passed, and rows of one request come in order (me
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+JUMP = 10_000
+"""More missing numbers than this in a row are not remembered one by one: the cursor waits before them instead."""
+
 
 @dataclass(slots=True)
 class Cursor:
-    """One group's position: everything up to `high` was read but for `holes` (number → xmax when it was missed)."""
+    """One group's position: everything up to `high` was read but for `holes` (number → xmax when it was missed).
+
+    `jump` is the xmax of the snapshot that first saw more than JUMP numbers missing right above `high`.
+    """
 
     high: int = 0
     holes: dict[int, int] = field(default_factory=dict)
+    jump: int | None = None
 
     def advanced(self, seen: Iterable[int], xmin: int, xmax: int) -> "Cursor":
-        """The cursor after a poll that asked for every hole and for what lies above `high`, and saw these numbers."""
+        """The cursor after a poll that asked for every hole and for what lies above `high`, and saw these numbers.
+
+        Rows above the new `high` were not taken: they are beyond a jump and will be seen again.
+        """
         found = set(seen)
-        high = max(found, default=self.high)
-        high = max(high, self.high)
         holes = {n: stamp for n, stamp in self.holes.items() if n not in found and xmin < stamp}
-        for n in range(self.high + 1, high):
-            if n not in found:
-                holes[n] = xmax
-        return Cursor(high, holes)
+        high, jump = self.high, self.jump
+        for n in sorted(n for n in found if n > self.high):
+            if n - high - 1 > JUMP:
+                if jump is None or xmin < jump:
+                    return Cursor(high, holes, xmax if jump is None else jump)
+            else:
+                holes.update((missed, xmax) for missed in range(high + 1, n))
+            high, jump = n, None
+        return Cursor(high, holes, jump)
 
 
-def saved(cursor: Cursor) -> tuple[int, list[int], list[str]]:
-    """(high, holes, their stamps) as the cursor's row keeps them."""
-    numbers = sorted(cursor.holes)
-    return cursor.high, numbers, [str(cursor.holes[n]) for n in numbers]
+def saved(cursor: Cursor, unsent: Iterable[int] = ()) -> tuple[int, list[int], list[str]]:
+    """(high, holes, their stamps) as the cursor's row keeps them.
+
+    What was read and not acknowledged is kept as a hole that is certain to appear: its stamp is never compared.
+    """
+    stamps = {**dict.fromkeys(unsent, 0), **cursor.holes}
+    numbers = sorted(stamps)
+    return cursor.high, numbers, [str(stamps[n]) for n in numbers]
 
 
 def loaded(high: int, holes: Sequence[int], stamps: Sequence[str]) -> Cursor:

@@ -1,7 +1,7 @@
 """Rows of the journal to records on Kafka: ready batches on an idempotent producer, one outstanding per partition."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -30,7 +30,14 @@ class Record(NamedTuple):
 
 
 class NotSent(Exception):
-    """A batch was not acknowledged; whether it was written is not known, so its rows are read and sent again."""
+    """A batch was not acknowledged; whether it was written is not known, so its rows are read and sent again.
+
+    The first `sent` records of the call were acknowledged.
+    """
+
+    def __init__(self, detail: str, sent: int = 0) -> None:
+        super().__init__(detail)
+        self.sent = sent
 
 
 def record_of(row: Any, source: str) -> Record:
@@ -64,7 +71,9 @@ class Publisher:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
+        self._gone: asyncio.Future[None]
         self._counts: dict[str, int] = {}
+        self._locks: dict[tuple[str, int], asyncio.Lock] = {}
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -83,7 +92,7 @@ class Publisher:
                 except BaseException:
                     await _stop(producer)
                     raise
-                self._producer = producer
+                self._producer, self._gone = producer, asyncio.get_running_loop().create_future()
             return self._producer
 
     async def partitions(self, topic: str) -> int:
@@ -99,48 +108,74 @@ class Publisher:
         return known
 
     async def send(self, topic: str, partition: int, records: Sequence[Record]) -> None:
-        """Write records in order and return when all are acknowledged; raises NotSent at the first failure."""
-        producer = await self._started()
-        name = naming.topic(self._prefix, topic)
-        try:
-            async with asyncio.timeout(_SEND_WITHIN):
-                for builder in _batches(producer, records):
-                    await (await producer.send_batch(builder, name, partition=partition))
-        except (KafkaError, TimeoutError, OSError) as error:
-            await self._throw_away(producer)
-            raise NotSent(f"{topic}-{partition}: {error!r}") from error
+        """Write records in order and return when all are acknowledged; raises NotSent at the first failure.
+
+        A partition has one batch outstanding at a time, whoever sends.
+        """
+        name, sent = naming.topic(self._prefix, topic), 0
+        async with self._locks.setdefault((topic, partition), asyncio.Lock()):
+            producer = await self._started()
+            try:
+                for builder, count in _batches(producer, records):
+                    async with asyncio.timeout(_SEND_WITHIN):
+                        await self._acknowledged(await producer.send_batch(builder, name, partition=partition))
+                    sent += count
+            except (KafkaError, TimeoutError, OSError, NotSent) as error:
+                await self._throw_away(producer)
+                raise NotSent(f"{topic}-{partition}: {error!r}", sent) from error
+
+    async def _acknowledged(self, batch: asyncio.Future[Any]) -> None:
+        """Wait for a batch, or for the end of its producer: a batch of one that was thrown away is never settled."""
+        gone = self._gone
+        await asyncio.wait({batch, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not batch.done():
+            batch.add_done_callback(lambda late: late.cancelled() or late.exception())
+            raise NotSent("the producer was thrown away")
+        await batch
 
     async def _throw_away(self, producer: AIOKafkaProducer) -> None:
         if self._producer is producer:
             self._producer = None
             self._counts.clear()
+            self._gone.set_result(None)
             await _stop(producer)
 
     async def close(self) -> None:
         """Stop the producer."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _stop(producer)
+        if self._producer is not None:
+            await self._throw_away(self._producer)
 
 
-def _batches(producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Any]:
-    builders = [producer.create_batch()]
+def _batches(producer: AIOKafkaProducer, records: Sequence[Record]) -> Iterator[tuple[Any, int]]:
+    """Ready batches in order, each with the number of its records. A batch takes its first record whatever its size."""
+    builder, count = producer.create_batch(), 0
     for record in records:
         fields = {"key": record.key, "value": record.value, "headers": record.headers, "timestamp": record.timestamp_ms}
-        if builders[-1].append(**fields) is None:
-            builders.append(producer.create_batch())
-            if builders[-1].append(**fields) is None:
+        if builder.append(**fields) is None:
+            yield builder, count
+            builder, count = producer.create_batch(), 0
+            if builder.append(**fields) is None:
                 raise NotSent(f"a record of {len(record.value or b'')} bytes fits into no batch")
-    for builder in builders:
-        builder.close()
-    return builders
+        count += 1
+    builder.close()
+    yield builder, count
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop a producer, for a while: one whose broker is away may not come back from it."""
-    task = asyncio.create_task(producer.stop())
+    """Stop a producer, for a while; one whose broker is away is cut off, so that it cannot write later."""
+    stop = asyncio.create_task(producer.stop())
+    if not await _ended(stop):
+        sender = producer._sender.sender_task
+        for task in (stop, sender):
+            if task is not None:
+                task.cancel()
+                await _ended(task)
+        await _ended(asyncio.create_task(producer.client.close()))
+
+
+async def _ended(task: asyncio.Task[None]) -> bool:
+    """Wait for a task, not for long; whether it ended, however."""
     done, _ = await asyncio.wait({task}, timeout=_STOP_WITHIN)
-    if not done:
-        task.cancel()
-    elif not task.cancelled() and (error := task.exception()) is not None:
+    if done and not task.cancelled() and (error := task.exception()) is not None:
         log.debug("producer_not_stopped", error=repr(error))
+    return bool(done)

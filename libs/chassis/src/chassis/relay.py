@@ -6,25 +6,23 @@ sequences 1..n, in order and without gap; nothing visible is ever passed. What m
 
 import asyncio
 import contextlib
-import os
-import socket
 import time
-from collections import Counter
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from aiokafka.errors import KafkaError
 
-from chassis import naming
-from chassis.clock import utc_now
-from chassis.database import AWAY, Database, Unavailable
-from chassis.holes import Cursor, loaded, saved
+from chassis import naming, telemetry, upkeep
+from chassis.database import Database
+from chassis.groups import BEGINNING, POLL, Group
 from chassis.kafka import options
-from chassis.publishing import NotSent, Publisher, Record, record_of
+from chassis.lanes import Lane
+from chassis.lease import LEASE, Lease, LeaseLost
+from chassis.publishing import Publisher
 from chassis.resend import Answers
 from chassis.wakeup import FACTS, Wakeup
+from contracts import registry
 
 if TYPE_CHECKING:
     from chassis.service import Runtime
@@ -32,88 +30,70 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LIMIT = 1000
+"""Rows of one group in one poll."""
+_MOST_BYTES = 32 << 20
+"""A poll that brought more than this is followed by smaller ones."""
+_SLOW = 0.05
+"""Seconds that a round waits for its batches before the lanes that are done go on without the rest."""
 _SAVE_EVERY = 0.1
-_LEASE = timedelta(seconds=5)
-_FLOOR = timedelta(days=1)
-"""How far behind the last row read a group's poll looks: it lets PostgreSQL leave old partitions alone."""
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_BACK_OFF = (0.05, 0.2, 1.0, 3.0)
+_RENEW_EVERY = 1.0
+_DRAIN_WITHIN = 2.0
+_TELL_AGAIN_AFTER = 30.0
+"""Seconds after a change of lease or a failed send until nothing that was cut off can be written any more."""
 
-_TAKE = (
-    "UPDATE relay SET epoch = epoch + 1, holder = $1, lease_until = clock_timestamp() + $2 "
-    "WHERE id = 0 AND (lease_until IS NULL OR lease_until < clock_timestamp()) RETURNING epoch"
-)
-_RELEASE = "UPDATE relay SET lease_until = NULL WHERE id = 0 AND epoch = $1"
-_MAKE = "INSERT INTO relay_cursor (grp) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING"
-_LOAD = "SELECT grp, high, holes, hole_xmax FROM relay_cursor WHERE grp < $1 ORDER BY grp"
-_SAVE = (
-    "WITH held AS (UPDATE relay SET lease_until = clock_timestamp() + $2 WHERE id = 0 AND epoch = $1 RETURNING 1), "
-    "moved AS (UPDATE relay_cursor c SET high = u.high, epoch = $1, "
-    "holes = ARRAY(SELECT json_array_elements_text(u.holes::json))::bigint[], "
-    "hole_xmax = ARRAY(SELECT json_array_elements_text(u.stamps::json)) "
-    "FROM unnest($3::smallint[], $4::bigint[], $5::text[], $6::text[]) AS u(grp, high, holes, stamps) "
-    "WHERE c.grp = u.grp AND c.epoch <= $1 AND EXISTS (SELECT 1 FROM held) RETURNING 1) "
-    "SELECT (SELECT count(*) FROM held) AS held, (SELECT count(*) FROM moved) AS moved"
-)
-_COLUMNS = (
-    "j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
-    "j.actor ->> 'kind' AS actor_kind, j.actor ->> 'id' AS actor_id, j.correlation_id, j.causation_id, j.hop, "
-    "j.traceparent, CASE WHEN j.topic IS NOT NULL THEN j.data::text END AS data, "
-    "CASE WHEN j.topic IS NOT NULL THEN j.personal::text END AS personal"
-)
-_POLL = (
-    "SELECT s.xmin, s.xmax, r.* FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, "
-    "pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax) s LEFT JOIN LATERAL ("
-    f"(SELECT j.* FROM unnest($1::smallint[], $2::bigint[]) g(grp, high) CROSS JOIN LATERAL (SELECT {_COLUMNS} "
-    "FROM journal j WHERE j.grp = g.grp AND j.seq > g.high AND j.recorded_at >= $5 ORDER BY j.seq LIMIT $6) j) "
-    f"UNION ALL (SELECT {_COLUMNS} FROM unnest($3::smallint[], $4::bigint[]) h(grp, seq) "
-    "JOIN journal j ON j.grp = h.grp AND j.seq = h.seq AND j.recorded_at >= $5)) r ON true"
-)
 _OLDEST = (
     "SELECT extract(epoch FROM clock_timestamp() - min(j.recorded_at))::float AS age FROM relay_cursor c "
-    "CROSS JOIN LATERAL (SELECT recorded_at FROM journal j WHERE j.grp = c.grp AND j.seq > c.high "
-    "AND j.topic IS NOT NULL ORDER BY j.seq LIMIT 1) j"
+    "CROSS JOIN LATERAL ((SELECT recorded_at FROM journal j WHERE j.grp = c.grp AND j.seq > c.high "
+    "AND j.topic IS NOT NULL ORDER BY j.seq LIMIT 1) UNION ALL SELECT recorded_at FROM journal j "
+    "WHERE j.grp = c.grp AND j.seq = ANY(c.holes) AND j.topic IS NOT NULL) j"
 )
-
-
-class LeaseLost(Exception):
-    """Another relay has taken over; nothing more may be saved."""
+_LATEST = (
+    "SELECT DISTINCT ON (j.topic, j.key) j.grp, j.seq, j.topic, j.recorded_at FROM relay_cursor c CROSS JOIN LATERAL ("
+    "SELECT grp, seq, topic, key, recorded_at FROM journal WHERE grp = c.grp AND seq > c.high - $2 "
+    "AND topic = ANY($1::text[])) j ORDER BY j.topic, j.key, j.seq DESC"
+)
 
 
 class Relay:
-    """Publishes one schema's journal while it holds the lease."""
+    """Publishes one schema's journal while it holds the lease.
+
+    `documents` are the topics of which only the latest record of a key counts: around a change of lease or a failed
+    send the latest are told again, because a batch that was cut off may have been written after them.
+    """
 
     def __init__(
-        self, database: Database, publisher: Publisher, wakeup: Wakeup, *, partitions: int, source: str
+        self,
+        database: Database,
+        publisher: Publisher,
+        wakeup: Wakeup,
+        *,
+        partitions: int,
+        source: str,
+        documents: Sequence[str] = (),
+        lease: timedelta = LEASE,
     ) -> None:
         self._database = database
         self._publisher = publisher
         self._wakeup = wakeup
-        self._partitions = partitions
-        self._source = source
-        self._epoch = 0
-        self._cursors: dict[int, Cursor] = {}
-        self._dirty: set[int] = set()
-        self._busy: dict[int, asyncio.Task[None]] = {}
-        self._not_before: dict[int, float] = {}
-        self._failures: Counter[int] = Counter()
-        self._floors: dict[int, datetime] = {}
+        self._make_lane = lambda topic: Lane(topic, publisher, source, partitions, self._count)
+        self._documents = list(documents)
+        self._lease = Lease(database, partitions, lease)
+        self._groups: dict[int, Group] = {}
+        self._limit = _LIMIT
+        self._saved_at = 0.0
+        self._tell_again_at: float | None = None
         self.sent = 0
-        """Records acknowledged by this process."""
+        """Records acknowledged to this process."""
 
     @property
     def holes(self) -> int:
         """Numbers that are missed at the moment."""
-        return sum(len(cursor.holes) for cursor in self._cursors.values())
+        return sum(len(group.cursor.holes) for group in self._groups.values())
 
     @property
     def leading(self) -> bool:
         """Whether this process holds the lease."""
-        return self._epoch > 0
-
-    def high(self, group: int) -> int:
-        """How far a group has been published."""
-        return self._cursors[group].high if group in self._cursors else 0
+        return self._lease.held
 
     async def oldest_unsent(self) -> float:
         """Seconds since the oldest fact that is not published was recorded; 0 when there is none."""
@@ -124,149 +104,127 @@ class Relay:
         """Wait for the lease, publish until told to stop, give the lease up. Raises Unavailable and AWAY errors."""
         while not stopping.is_set():
             if not await self._lead():
-                await _until(stopping, 0.5)
+                await _until(stopping, min(0.5, self._lease.lasts.total_seconds() / 4))
                 continue
             try:
                 await self._publish_until(stopping)
             except LeaseLost:
-                log.warning("relay_lease_lost", epoch=self._epoch)
+                log.warning("relay_lease_lost", epoch=self._lease.epoch)
             finally:
                 await self._end()
 
     async def _lead(self) -> bool:
-        holder = f"{socket.gethostname()}/{os.getpid()}"
-        async with self._database.begin() as connection:
-            epoch = await connection.fetchval(_TAKE, holder, _LEASE)
-            if epoch is None:
-                return False
-            await connection.execute(_MAKE, self._partitions)
-            rows = await connection.fetch(_LOAD, self._partitions)
-        self._epoch = epoch
-        self._cursors = {row["grp"]: loaded(row["high"], row["holes"], row["hole_xmax"]) for row in rows}
-        self._dirty.clear()
-        log.info("relay_leads", epoch=epoch)
+        cursors = await self._lease.take()
+        if cursors is None:
+            return False
+        self._groups = {number: Group(number, cursor, self._make_lane) for number, cursor in cursors.items()}
+        self._saved_at = time.monotonic()
+        self._tell_again_at = time.monotonic() + _TELL_AGAIN_AFTER
+        log.info("relay_leads", epoch=self._lease.epoch)
         return True
 
-    async def _publish_until(self, stopping: asyncio.Event) -> None:
-        saver = asyncio.create_task(self._save_for_ever())
-        try:
-            while not stopping.is_set():
-                if saver.done():
-                    saver.result()
-                if await self.step():
-                    self._wakeup.busy()
-                    await asyncio.sleep(0)
-                else:
-                    await self._wakeup.wait(self._pause(), FACTS)
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
-            await self._save()
-        finally:
-            saver.cancel()
-            with contextlib.suppress(asyncio.CancelledError, LeaseLost, Unavailable, *AWAY):
-                await saver
+    async def _end(self) -> None:
+        tasks = [lane.task for lane in self._lanes() if lane.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._publisher.close()
+        await self._lease.release()
 
-    def _pause(self) -> float:
-        late = [at for at in self._not_before.values() if at > time.monotonic()]
-        return min(0.5, max(0.01, min(late) - time.monotonic())) if late else 0.5
+    # -- publishing ----------------------------------------------------------------------------------------------
+
+    async def _publish_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            found = await self.step()
+            await self._save_when_due()
+            if found:
+                self._wakeup.busy()
+            else:
+                await self._wakeup.wait(self._pause(), FACTS)
+        await self._acknowledged(_DRAIN_WITHIN)
+        await self._save()
 
     async def step(self) -> bool:
-        """One poll of every idle group; whether anything was found. Groups publish by themselves meanwhile."""
-        now = time.monotonic()
-        idle = [g for g in self._cursors if g not in self._busy and self._not_before.get(g, 0.0) <= now]
-        if not idle:
-            await asyncio.wait(self._busy.values(), return_when=asyncio.FIRST_COMPLETED, timeout=0.05)
-            return True
-        missed = [(g, n) for g in idle for n in self._cursors[g].holes]
+        """Read every group once, send what may be sent, wait a moment for it; whether anything was found."""
+        if self._tell_again_at is not None and time.monotonic() >= self._tell_again_at:
+            await self._tell_again()
+        groups = self._groups.values()
+        readable = {group for group in groups if not group.full}
+        ready = {lane for lane in self._lanes() if lane.ready}
+        missed = [(group.number, n) for group in groups for n in group.missed(ready)]
         rows = await self._database.read(
-            _POLL,
-            idle,
-            [self._cursors[g].high for g in idle],
-            [g for g, _ in missed],
+            POLL,
+            [group.number for group in readable],
+            [group.cursor.high for group in readable],
+            [number for number, _ in missed],
             [n for _, n in missed],
-            min(self._floors.get(g, _BEGINNING) for g in idle),
-            _LIMIT,
+            min((group.floor for group in readable), default=BEGINNING),
+            min((group.missed_since(ready) for group in groups), default=BEGINNING),
+            self._limit,
         )
-        xmin, xmax = rows[0]["xmin"], rows[0]["xmax"]
         by_group: dict[int, list[Any]] = {}
         for row in rows:
             if row["seq"] is not None:
                 by_group.setdefault(row["grp"], []).append(row)
-        for group in idle:
-            found = by_group.get(group, [])
-            cursor = self._cursors[group].advanced((row["seq"] for row in found), xmin, xmax)
-            if found:
-                self._busy[group] = asyncio.create_task(self._publish(group, found, cursor))
-                continue
-            if not cursor.holes:
-                self._floors[group] = utc_now() - _FLOOR
-            if len(cursor.holes) != len(self._cursors[group].holes):
-                self._move(group, cursor)
+        self._bound(rows)
+        xmin, xmax = rows[0]["xmin"], rows[0]["xmax"]
+        for group in groups:
+            group.take(by_group.get(group.number, ()), xmin, xmax, ready, read=group in readable)
+        await self._acknowledged(_SLOW)
         return bool(by_group)
 
-    async def _publish(self, group: int, rows: list[Any], cursor: Cursor) -> None:
-        """Send one group's rows, topic by topic in order; the cursor moves when all are acknowledged."""
-        rows.sort(key=lambda row: row["seq"])
-        by_topic: dict[str, list[Record]] = {}
-        for row in rows:
-            if row["topic"] is not None:
-                by_topic.setdefault(row["topic"], []).append(record_of(row, self._source))
-        try:
-            for topic, records in by_topic.items():
-                count = await self._publisher.partitions(topic)
-                await self._publisher.send(topic, group % count, records)
-                self.sent += len(records)
-        except (NotSent, OSError, TimeoutError, KafkaError) as error:
-            pause = _BACK_OFF[min(self._failures[group], len(_BACK_OFF) - 1)]
-            self._failures[group] += 1
-            self._not_before[group] = time.monotonic() + pause
-            log.warning("not_published", group=group, error=str(error), again_in=pause)
-        else:
-            self._failures.pop(group, None)
-            self._move(group, cursor)
-            self._floors[group] = min(row["recorded_at"] for row in rows) - _FLOOR
-        finally:
-            self._busy.pop(group, None)
+    def _bound(self, rows: Sequence[Any]) -> None:
+        size = sum(len(row["data"] or "") for row in rows)
+        self._limit = max(10, self._limit // 4) if size > _MOST_BYTES else min(_LIMIT, self._limit * 2)
 
-    def _move(self, group: int, cursor: Cursor) -> None:
-        self._cursors[group] = cursor
-        self._dirty.add(group)
+    async def _acknowledged(self, seconds: float) -> None:
+        """Wait for the batches that are out, for so long at most; failed ones have their documents told again."""
+        out = [lane.task for lane in self._lanes() if lane.sending and lane.task is not None]
+        if out:
+            await asyncio.wait(out, timeout=seconds)
+        if self._documents and any(lane.failures for lane in self._lanes() if lane.topic in self._documents):
+            self._tell_again_at = time.monotonic() + _TELL_AGAIN_AFTER
 
-    async def _save_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(_SAVE_EVERY)
+    def _count(self, records: int) -> None:
+        self.sent += records
+
+    def _lanes(self) -> Iterator[Lane]:
+        return (lane for group in self._groups.values() for lane in group.lanes.values())
+
+    def _pause(self) -> float:
+        if any(lane.sending for lane in self._lanes()):
+            return _SLOW
+        waits = [lane.ready_in for lane in self._lanes() if lane.unsent]
+        return min(0.5, max(0.005, min(waits))) if waits else 0.5
+
+    async def _tell_again(self) -> None:
+        """Let the latest record of each document in the last rows of every group go out once more, in its order."""
+        self._tell_again_at = None
+        if not self._documents:
+            return
+        for row in await self._database.read(_LATEST, self._documents, 2 * _LIMIT):
+            group = self._groups[row["grp"]]
+            if row["seq"] <= group.cursor.high and row["seq"] not in group.cursor.holes:
+                group.lane(row["topic"]).unsent[row["seq"]] = row["recorded_at"]
+
+    # -- the cursor's rows ---------------------------------------------------------------------------------------
+
+    async def _save_when_due(self) -> None:
+        since = time.monotonic() - self._saved_at
+        if since >= _RENEW_EVERY or (since >= _SAVE_EVERY and self._moved()):
             await self._save()
 
+    def _moved(self) -> list[Group]:
+        return [group for group in self._groups.values() if group.row() != group.kept]
+
     async def _save(self) -> None:
-        """Write the cursors that moved and lengthen the lease; raises LeaseLost when the epoch is not ours any more."""
-        groups = sorted(self._dirty)
-        self._dirty.clear()
-        rows = [saved(self._cursors[group]) for group in groups]
-        async with (await self._database.writes()).acquire() as connection:
-            answer = await connection.fetchrow(
-                _SAVE,
-                self._epoch,
-                _LEASE,
-                groups,
-                [high for high, _, _ in rows],
-                [str(holes) for _, holes, _ in rows],
-                [_json_texts(stamps) for _, _, stamps in rows],
-            )
-        if answer is None or not answer["held"]:
-            raise LeaseLost(f"epoch {self._epoch}")
-
-    async def _end(self) -> None:
-        for task in list(self._busy.values()):
-            task.cancel()
-        await asyncio.gather(*self._busy.values(), return_exceptions=True)
-        self._busy.clear()
-        await self._publisher.close()
-        epoch, self._epoch = self._epoch, 0
-        with contextlib.suppress(Unavailable):
-            await self._database.execute(_RELEASE, epoch)
-
-
-def _json_texts(texts: Sequence[str]) -> str:
-    return "[" + ",".join(f'"{text}"' for text in texts) + "]"
+        moved = self._moved()
+        rows = [group.row() for group in moved]
+        await self._lease.save([group.number for group in moved], rows)
+        self._saved_at = time.monotonic()
+        for group, row in zip(moved, rows, strict=True):
+            group.kept = row
+        telemetry.RELAY_HOLES.set(self.holes)
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:
@@ -275,18 +233,27 @@ async def _until(event: asyncio.Event, seconds: float) -> None:
 
 
 async def run(runtime: "Runtime") -> None:
-    """The role `relay`: publish, and answer those who missed something, until the process drains."""
+    """The role `relay`: publish, answer those who missed something, make partitions ahead, until the process drains."""
     kafka = options(runtime.settings)
-    publisher = Publisher(runtime.prefix, **kafka)
-    source = naming.source(runtime.prefix, runtime.name)
-    relay = Relay(runtime.database, publisher, runtime.wakeup, partitions=runtime.settings.partitions, source=source)
+    relay = Relay(
+        runtime.database,
+        Publisher(runtime.prefix, **kafka),
+        runtime.wakeup,
+        partitions=runtime.settings.partitions,
+        source=naming.source(runtime.prefix, runtime.name),
+        documents=[t.name for t in registry.TOPICS if t.kind == "document" and t.owner == runtime.name],
+    )
     resending = Publisher(runtime.prefix, **kafka)
-    answers = Answers(runtime.database, resending, relay, runtime.name, runtime.prefix)
+    answers = Answers(runtime.database, resending, runtime.name, runtime.prefix)
+    beside = [
+        asyncio.create_task(answers.run(runtime.stopping, **kafka)),
+        asyncio.create_task(upkeep.run(runtime.database, relay, runtime.stopping)),
+    ]
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(relay.run(runtime.stopping))
-            group.create_task(answers.run(runtime.stopping, **kafka))
-    except* (KafkaError, NotSent, Unavailable, *AWAY) as failed:
-        raise failed.exceptions[0] from None
+        await relay.run(runtime.stopping)
+        await asyncio.gather(*beside)
     finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await resending.close()

@@ -1,41 +1,43 @@
 """Gaps mended: a reader asks on `<producer>.asks`, its relay answers on `<reader>.resent` from the journal."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import contextlib
+import time
+from typing import Any
 from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
-from chassis import applying, naming
+from chassis import applying, naming, telemetry
 from chassis.clock import utc_now
-from chassis.database import Database
-from chassis.ids import new_id
+from chassis.database import AWAY, Database, Unavailable
+from chassis.ids import jitter, new_id
 from chassis.journal import to_json
 from chassis.partition import partition_of
 from chassis.publishing import NotSent, Publisher, record_of
 from contracts import registry
 from contracts.exchange import ResendAsked
 
-if TYPE_CHECKING:
-    from chassis.relay import Relay
-
 log = structlog.get_logger(__name__)
 
-_AGAIN_AFTER = "10 seconds"
+_AGAIN_AFTER = 10.0
+"""Seconds in which nobody asks, or answers, the same again."""
 _PAGE = 500
 _MOST = 10_000
 _NOTED = (
     "INSERT INTO asks_sent (subject, topic, asked_at) VALUES ($1, $2, clock_timestamp()) "
     "ON CONFLICT (subject, topic) DO UPDATE SET asked_at = excluded.asked_at "
-    f"WHERE asks_sent.asked_at < clock_timestamp() - interval '{_AGAIN_AFTER}' RETURNING 1"
+    f"WHERE asks_sent.asked_at < clock_timestamp() - interval '{_AGAIN_AFTER} seconds' RETURNING 1"
 )
 _FACTS = (
-    "SELECT grp, seq, recorded_at, event_id, topic, type, version, key, sequence, occurred_at, actor ->> 'kind' AS "
-    "actor_kind, actor ->> 'id' AS actor_id, correlation_id, causation_id, hop, traceparent, data::text AS data, "
-    "personal::text AS personal FROM journal WHERE subject = $1 AND topic = $2 AND sequence > $3 AND seq <= $4 "
-    "ORDER BY sequence LIMIT $5"
+    "SELECT j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
+    "j.actor ->> 'kind' AS actor_kind, j.actor ->> 'id' AS actor_id, j.correlation_id, j.causation_id, j.hop, "
+    "j.traceparent, j.data::text AS data, j.personal::text AS personal "
+    "FROM journal j JOIN relay_cursor c ON c.grp = j.grp AND j.seq <= c.high AND j.seq <> ALL(c.holes) "
+    "WHERE j.subject = $1 AND j.topic = $2 AND j.sequence > $3 ORDER BY j.sequence LIMIT $4"
 )
 
 
@@ -58,18 +60,33 @@ async def ask(database: Database, service: str, partitions: int, subject: UUID, 
 
 
 class Answers:
-    """The producer's side: sends facts again as they stood, never beyond what the relay has published."""
+    """The producer's side: sends facts again as they stood, never beyond what the relay has published.
 
-    def __init__(self, database: Database, publisher: Publisher, relay: "Relay", service: str, prefix: str) -> None:
+    The same ask is answered once in ten seconds, however often it is repeated.
+    """
+
+    def __init__(self, database: Database, publisher: Publisher, service: str, prefix: str) -> None:
         self._database = database
         self._publisher = publisher
-        self._relay = relay
         self._service = service
         self._prefix = prefix
         self._source = naming.source(prefix, service)
+        self._streams = {one.name for one in registry.TOPICS if one.owner == service and one.kind == "stream"}
+        self._answered: dict[tuple[str, str, UUID, int], float] = {}
 
     async def run(self, stopping: asyncio.Event, **kafka: Any) -> None:
-        """Answer asks until told to stop; offsets follow the answers."""
+        """Answer asks until told to stop. What is away is waited for; publishing never waits for this."""
+        pause = 0.5
+        while not stopping.is_set():
+            try:
+                await self._answer_until(stopping, **kafka)
+            except (KafkaError, NotSent, Unavailable, *AWAY) as error:
+                log.warning("asks_not_answered", error=str(error), again_in=pause)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), jitter(pause))
+                pause = min(2 * pause, 10.0)
+
+    async def _answer_until(self, stopping: asyncio.Event, **kafka: Any) -> None:
         consumer = AIOKafkaConsumer(
             naming.topic(self._prefix, f"{self._service}.asks"),
             group_id=naming.group(self._prefix, f"{self._service}.relay"),
@@ -77,33 +94,41 @@ class Answers:
             enable_auto_commit=False,
             **kafka,
         )
-        await consumer.start()
         try:
+            await consumer.start()
             while not stopping.is_set():
                 batch = await consumer.getmany(timeout_ms=200, max_records=100)
-                if not self._relay.leading:
-                    continue
                 records = [record for found in batch.values() for record in found]
-                for asked in _distinct(records):
+                for asked in self._to_answer(records):
                     await self.answer(asked)
                 if records:
                     await consumer.commit()
         finally:
             await consumer.stop()
 
+    def _to_answer(self, records: list[Any]) -> list[ResendAsked]:
+        now = time.monotonic()
+        self._answered = {key: at for key, at in self._answered.items() if at > now}
+        due = []
+        for asked in _distinct(records):
+            key = asked.asker, asked.stream, asked.subject, asked.after
+            if asked.stream in self._streams and key not in self._answered:
+                self._answered[key] = now + _AGAIN_AFTER
+                due.append(asked)
+        return due
+
     async def answer(self, asked: ResendAsked) -> int:
-        """Send one subject's facts again; how many were sent. Raises NotSent."""
+        """Send one subject's facts again; how many were sent. Raises NotSent and Unavailable."""
         topic = f"{asked.asker}.resent"
-        group = partition_of(str(asked.subject).encode(), await self._publisher.partitions(asked.stream))
         after, sent = asked.after, 0
         while sent < _MOST:
-            high = self._relay.high(group)
-            rows = await self._database.read(_FACTS, asked.subject, asked.stream, after, high, _PAGE)
+            rows = await self._database.read(_FACTS, asked.subject, asked.stream, after, _PAGE)
             if not rows:
                 break
-            count = await self._publisher.partitions(topic)
-            await self._publisher.send(topic, group % count, [record_of(row, self._source) for row in rows])
+            partition = partition_of(rows[0]["key"].encode(), await self._publisher.partitions(topic))
+            await self._publisher.send(topic, partition, [record_of(row, self._source) for row in rows])
             after, sent = rows[-1]["sequence"], sent + len(rows)
+        telemetry.RELAY_RESENT_TOTAL.labels(asked.asker).inc(sent)
         log.info("resent", subject=str(asked.subject), stream=asked.stream, to=asked.asker, facts=sent)
         return sent
 

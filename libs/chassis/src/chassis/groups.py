@@ -1,0 +1,110 @@
+"""One group of the journal as the relay sees it: its cursor, and its rows under way, topic by topic."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chassis.clock import utc_now
+from chassis.holes import Cursor, saved
+from chassis.lanes import Lane
+from chassis.lease import Kept
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_MARGIN = timedelta(days=1)
+"""How far behind what is known a poll looks: it lets PostgreSQL leave old partitions alone."""
+_MOST_UNSENT = 10_000
+"""A group with so many rows that cannot be sent, or may still appear, is not read on."""
+
+_COLUMNS = (
+    "j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
+    "j.actor ->> 'kind' AS actor_kind, j.actor ->> 'id' AS actor_id, j.correlation_id, j.causation_id, j.hop, "
+    "j.traceparent, CASE WHEN j.topic IS NOT NULL THEN j.data::text END AS data, "
+    "CASE WHEN j.topic IS NOT NULL THEN j.personal::text END AS personal"
+)
+POLL = (
+    "SELECT s.xmin, s.xmax, r.* FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, "
+    "pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax) s LEFT JOIN LATERAL ("
+    f"(SELECT j.* FROM unnest($1::smallint[], $2::bigint[]) g(grp, high) CROSS JOIN LATERAL (SELECT {_COLUMNS} "
+    "FROM journal j WHERE j.grp = g.grp AND j.seq > g.high AND j.recorded_at >= $5 ORDER BY j.seq LIMIT $7) j) "
+    f"UNION ALL (SELECT {_COLUMNS} FROM unnest($3::smallint[], $4::bigint[]) h(grp, seq) "
+    "JOIN journal j ON j.grp = h.grp AND j.seq = h.seq AND j.recorded_at >= $6)) r ON true"
+)
+
+
+class Group:
+    """What the relay knows of one group."""
+
+    def __init__(self, number: int, cursor: Cursor, make_lane: Callable[[str], Lane]) -> None:
+        self.number = number
+        self.cursor = cursor
+        self.lanes: dict[str, Lane] = {}
+        self.floor = BEGINNING
+        """Nothing above the cursor was recorded before this."""
+        self.kept: Kept = saved(cursor)
+        """What its row says."""
+        self._holes_since = BEGINNING
+        self._make_lane = make_lane
+
+    @property
+    def unsent(self) -> list[int]:
+        """Numbers that were read and are not acknowledged."""
+        return [n for lane in self.lanes.values() for n in lane.unsent]
+
+    @property
+    def full(self) -> bool:
+        """Whether it must not be read on: too much of it cannot be sent, or may still appear."""
+        return len(self.cursor.holes) + len(self.unsent) > _MOST_UNSENT
+
+    def row(self) -> Kept:
+        """What its row should say."""
+        return saved(self.cursor, self.unsent)
+
+    def lane(self, topic: str) -> Lane:
+        """The lane of a topic."""
+        found = self.lanes.get(topic)
+        if found is None:
+            found = self.lanes[topic] = self._make_lane(topic)
+        return found
+
+    def missed(self, ready: set[Lane]) -> list[int]:
+        """Numbers below the cursor to look for: those that may still appear, and those that may be sent again."""
+        return [*self.cursor.holes, *(n for lane in self.lanes.values() if lane in ready for n in lane.unsent)]
+
+    def missed_since(self, ready: set[Lane]) -> datetime:
+        """No row of `missed` was recorded before this."""
+        times = [min(lane.unsent.values()) for lane in self.lanes.values() if lane in ready and lane.unsent]
+        if self.cursor.holes:
+            times.append(self._holes_since)
+        return before(min(times, default=utc_now()))
+
+    def take(self, rows: Iterable[Any], xmin: int, xmax: int, ready: set[Lane], *, read: bool) -> None:
+        """Move the cursor over what a poll found (`read`: it asked above the cursor), and let ready lanes send it."""
+        was, found = self.cursor, list(rows)
+        self.cursor = was.advanced((row["seq"] for row in found), xmin, xmax)
+        if self.cursor.holes and not was.holes:
+            self._holes_since = utc_now()
+        taken = sorted((row for row in found if row["seq"] <= self.cursor.high), key=lambda row: row["seq"])
+        if read and self.cursor.jump is None:
+            self.floor = before(min((row["recorded_at"] for row in taken), default=utc_now()))
+        for lane in self.lanes.values():
+            if lane in ready:
+                lane.unsent.clear()
+        self._hand_out(taken, ready)
+
+    def _hand_out(self, rows: Sequence[Any], ready: set[Lane]) -> None:
+        by_topic: dict[str, list[Any]] = {}
+        for row in rows:
+            if row["topic"] is not None:
+                by_topic.setdefault(row["topic"], []).append(row)
+        for topic, some in by_topic.items():
+            if topic not in self.lanes:
+                ready.add(self.lane(topic))
+            lane = self.lanes[topic]
+            lane.unsent.update((row["seq"], row["recorded_at"]) for row in some)
+            if lane in ready:
+                lane.start(self.number, some)
+
+
+def before(moment: datetime) -> datetime:
+    """A moment with the margin in which a row may be recorded later than its number was drawn."""
+    return max(moment - _MARGIN, BEGINNING) if moment > BEGINNING + _MARGIN else BEGINNING
