@@ -1,16 +1,15 @@
 """The service through its HTTP door: set up, worked with, and seen by those who may."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
-import orjson
 import pytest
 import pytest_asyncio
 
 from chassis.clock import utc_now
 from chassis.decision import Actor
+from contracts import intake
 from workflow.domain import messages
 
 pytestmark = pytest.mark.servers
@@ -48,8 +47,8 @@ def submission(**fields: Any) -> messages.Open:
 class Desk:
     """A set-up organisation: Boss (Owner role), Olga (owns), Mat (in the team), Stan (neither), Carla and Carl."""
 
-    def __init__(self, door: Any, house: Any) -> None:
-        self.door, self.house = door, house
+    def __init__(self, house: Any) -> None:
+        self.house = house
         self.ids: dict[str, UUID] = {}
 
     async def furnish(self) -> None:
@@ -68,14 +67,9 @@ class Desk:
 
     async def contact(self, login: str, contact_id: UUID, shares: bool = False) -> None:
         """Let the service know a contact, and the organisation that it belongs to."""
-        documents = (
-            ("contact", str(contact_id), {"contact_id": str(contact_id), "login": login,
-             "organisation_id": str(ORGANISATION)}),
-            ("organisation", str(ORGANISATION), {"organisation_id": str(ORGANISATION), "share_requests": shares}),
-        )  # fmt: skip
-        sequence = int(utc_now().timestamp() * 1_000_000)
-        await self.house.documents.store(
-            [(kind, key, sequence, orjson.dumps(document).decode()) for kind, key, document in documents]
+        await self.house.know(
+            intake.Contact(contact_id=contact_id, organisation_id=ORGANISATION, login=login, version=1),
+            intake.Organisation(organisation_id=ORGANISATION, name="Acme", share_requests=shares, version=1),
         )
 
     async def ok(
@@ -83,7 +77,7 @@ class Desk:
     ) -> dict[str, Any]:
         """A write that is taken; `version` is what was read before."""
         headers = {"if-match": f'"{version}"'} if version else {}
-        answer = await self.door.send(by, method, path, body, **headers)
+        answer = await self.house.send(by, method, path, body, **headers)
         assert answer.status_code == status, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -92,7 +86,7 @@ class Desk:
         self, method: str, path: str, body: Any = None, *, by: str = "boss", **headers: str
     ) -> tuple[int, str]:
         """(status, slug) of a write that is refused."""
-        answer = await self.door.send(by, method, path, body)
+        answer = await self.house.send(by, method, path, body)
         return answer.status_code, answer.json()["type"].split("#")[1]
 
     async def open(self, request_id: UUID = REQUEST, **fields: Any) -> None:
@@ -103,7 +97,7 @@ class Desk:
 
     async def view(self, by: str, request_id: UUID = REQUEST) -> dict[str, Any]:
         """A request as somebody sees it."""
-        answer = await self.door.get(by, f"/requests/{request_id}")
+        answer = await self.house.get(by, f"/requests/{request_id}")
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         assert answer.headers["etag"] == f'"{found["edit_version"]}"'
@@ -111,10 +105,10 @@ class Desk:
 
 
 @pytest_asyncio.fixture
-async def desk(door: tuple[Any, Any]) -> AsyncIterator[Desk]:
-    found = Desk(*door)
+async def desk(house: Any) -> Desk:
+    found = Desk(house)
     await found.furnish()
-    yield found
+    return found
 
 
 async def test_a_request_is_worked_on_from_new_to_closed(desk: Desk) -> None:
@@ -149,16 +143,16 @@ async def test_S35_who_has_nothing_to_do_with_a_request_does_not_find_it(desk: D
     await desk.open()
     for who, status in (("olga", 200), ("mat", 200), ("boss", 200), ("carla", 200), ("stan", 404), ("carl", 404)):
         for path in ("", "/history", "/messages"):
-            answer = await desk.door.get(who, f"/requests/{REQUEST}{path}")
+            answer = await desk.house.get(who, f"/requests/{REQUEST}{path}")
             assert answer.status_code == status, (who, path)
-    assert (await desk.door.get("olga", f"/requests/{CARLA}")).status_code == 404
+    assert (await desk.house.get("olga", f"/requests/{CARLA}")).status_code == 404
 
 
 async def test_S101_contacts_of_an_organisation_that_shares_see_each_others_requests(desk: Desk) -> None:
     await desk.open()
     await desk.contact("carl", CARL, shares=True)
     assert (await desk.view("carl"))["number"] == "R-000001"
-    listed = (await desk.door.get("carl", "/requests")).json()["items"]
+    listed = (await desk.house.get("carl", "/requests")).json()["items"]
     assert [row["id"] for row in listed] == [str(REQUEST)]
     assert await desk.no("POST", f"/requests/{REQUEST}/messages", {"text": "me too"}, by="carl") == (403, "not-yours")
 
@@ -166,10 +160,10 @@ async def test_S101_contacts_of_an_organisation_that_shares_see_each_others_requ
 async def test_S45_notes_are_for_the_staff(desk: Desk) -> None:
     await desk.open()
     made = await desk.ok("POST", f"/requests/{REQUEST}/notes", {"text": "Cable?"}, by="mat")
-    [note] = (await desk.door.get("olga", f"/requests/{REQUEST}/notes")).json()["items"]
+    [note] = (await desk.house.get("olga", f"/requests/{REQUEST}/notes")).json()["items"]
     assert (note["note_id"], note["text"], note["author_id"]) == (made["note_id"], "Cable?", str(desk.ids["mat"]))
-    assert (await desk.door.get("carla", f"/requests/{REQUEST}/notes")).status_code == 404
-    history = (await desk.door.get("carla", f"/requests/{REQUEST}/history")).json()["items"]
+    assert (await desk.house.get("carla", f"/requests/{REQUEST}/notes")).status_code == 404
+    history = (await desk.house.get("carla", f"/requests/{REQUEST}/history")).json()["items"]
     assert [entry["type"] for entry in history] == ["workflow.request-opened"]
     assert (await desk.view("carla"))["note_no"] is None
 
@@ -180,7 +174,7 @@ async def test_S67_the_history_says_what_happened_by_whom(desk: Desk) -> None:
     version = (await desk.view("olga"))["edit_version"]
     back = {"reason": "wrong line"}
     await desk.ok("POST", f"/requests/{REQUEST}/regress", back, by="olga", version=version)
-    _, _, entry = (await desk.door.get("mat", f"/requests/{REQUEST}/history")).json()["items"]
+    _, _, entry = (await desk.house.get("mat", f"/requests/{REQUEST}/history")).json()["items"]
     assert (entry["type"], entry["data"]["direction"]) == ("workflow.stage-changed", "regress")
     assert (entry["data"]["reason"], entry["actor"]["id"]) == ("wrong line", str(desk.ids["olga"]))
 
@@ -194,13 +188,13 @@ async def test_S107_the_work_list_ranks_by_due_time_and_pages(desk: Desk) -> Non
     found: list[str] = []
     after: dict[str, Any] = {}
     while True:
-        page = (await desk.door.get("mat", "/requests", limit=2, **after)).json()
+        page = (await desk.house.get("mat", "/requests", limit=2, **after)).json()
         found += [row["number"] for row in page["items"]]
         if page["next"] is None:
             break
         after = {"after": page["next"]}
     assert found == ["R-3", "R-2", "R-1", "R-0", "R-4"]
-    assert (await desk.door.get("stan", "/requests")).json()["items"] == []
+    assert (await desk.house.get("stan", "/requests")).json()["items"] == []
 
 
 async def test_closed_requests_are_listed_apart_the_last_closed_first(desk: Desk) -> None:
@@ -208,9 +202,9 @@ async def test_closed_requests_are_listed_apart_the_last_closed_first(desk: Desk
     for n, request_id in enumerate(ids):
         await desk.open(request_id, number=f"R-{n}")
         await desk.ok("POST", f"/requests/{request_id}/close", {"outcome": "unresolved"}, by="olga")
-    assert (await desk.door.get("olga", "/requests")).json()["items"] == []
-    first = (await desk.door.get("olga", "/requests", closed=True, limit=2)).json()
-    rest = (await desk.door.get("olga", "/requests", closed=True, limit=2, after=first["next"])).json()
+    assert (await desk.house.get("olga", "/requests")).json()["items"] == []
+    first = (await desk.house.get("olga", "/requests", closed=True, limit=2)).json()
+    rest = (await desk.house.get("olga", "/requests", closed=True, limit=2, after=first["next"])).json()
     assert [row["number"] for row in first["items"] + rest["items"]] == ["R-2", "R-1", "R-0"]
 
 
@@ -224,9 +218,9 @@ async def test_lists_agree_with_single_requests_about_who_sees_what(desk: Desk) 
     for name, fields in owners.items():
         await desk.open(ids[name], number=name, submitted_by=Actor("client"), **fields)
     for who in ("olga", "mat", "boss", "stan", "carla", "carl"):
-        listed = {row["number"] for row in (await desk.door.get(who, "/requests")).json()["items"]}
+        listed = {row["number"] for row in (await desk.house.get(who, "/requests")).json()["items"]}
         single = {
-            name for name, found in ids.items() if (await desk.door.get(who, f"/requests/{found}")).status_code == 200
+            name for name, found in ids.items() if (await desk.house.get(who, f"/requests/{found}")).status_code == 200
         }
         assert listed == single, who
 
@@ -245,7 +239,7 @@ async def test_an_edit_needs_the_version_that_was_read(desk: Desk) -> None:
     version = (await desk.view("olga"))["edit_version"]
     assert (await desk.no("PATCH", path, body, by="olga"))[0] == 428
     await desk.ok("PATCH", path, body, by="olga", version=version)
-    again = await desk.door.send("olga", "PATCH", path, body, **{"if-match": f'"{version}"'})
+    again = await desk.house.send("olga", "PATCH", path, body, **{"if-match": f'"{version}"'})
     assert again.status_code == 412
     assert (await desk.view("olga"))["summary"] == "Two lines"
 
@@ -266,31 +260,31 @@ async def test_S106_somebody_else_takes_over(desk: Desk) -> None:
     body = {"owner_id": str(desk.ids["stan"]), "team_id": None}
     done = await desk.ok("POST", f"/requests/{REQUEST}/assign", body, by="mat", version=version)
     assert (done["owner_id"], done["team_id"]) == (str(desk.ids["stan"]), None)
-    assert (await desk.door.get("mat", f"/requests/{REQUEST}")).status_code == 404
+    assert (await desk.house.get("mat", f"/requests/{REQUEST}")).status_code == 404
     assert (await desk.view("stan"))["owner_id"] == str(desk.ids["stan"])
 
 
 async def test_queues_are_read_as_published_and_as_drafted(desk: Desk) -> None:
     await desk.ok("PUT", "/queues/support/draft", {**QUEUE, "name": "Helpdesk"})
-    queue = (await desk.door.get("olga", "/queues/support")).json()
+    queue = (await desk.house.get("olga", "/queues/support")).json()
     assert (queue["version"], queue["published"]["name"], queue["draft"]["name"]) == (1, "Support", "Helpdesk")
-    assert [each["queue"] for each in (await desk.door.get("olga", "/queues")).json()["items"]] == ["support"]
-    version = (await desk.door.get("olga", "/queues/support/versions/1")).json()
+    assert [each["queue"] for each in (await desk.house.get("olga", "/queues")).json()["items"]] == ["support"]
+    version = (await desk.house.get("olga", "/queues/support/versions/1")).json()
     assert version["matrix"]["medium"]["medium"] == "medium"
-    assert (await desk.door.get("olga", "/queues/support/versions/2")).status_code == 404
+    assert (await desk.house.get("olga", "/queues/support/versions/2")).status_code == 404
     wrong = {**QUEUE, "stages": QUEUE["stages"][::-1]}
     assert (await desk.no("PUT", "/queues/support/draft", wrong))[0] == 422
 
 
 async def test_staff_and_teams_are_listed_for_the_staff(desk: Desk) -> None:
-    people = (await desk.door.get("olga", "/people")).json()["items"]
+    people = (await desk.house.get("olga", "/people")).json()["items"]
     assert {each["login"] for each in people} == {"boss", "olga", "mat", "stan"}
-    one = (await desk.door.get("olga", f"/people/{desk.ids['mat']}")).json()
+    one = (await desk.house.get("olga", f"/people/{desk.ids['mat']}")).json()
     assert one["teams"] == [str(desk.ids["team"])]
-    assert (await desk.door.get("olga", f"/teams/{desk.ids['team']}")).json()["name"] == "Lines"
-    assert len((await desk.door.get("olga", "/teams")).json()["items"]) == 1
+    assert (await desk.house.get("olga", f"/teams/{desk.ids['team']}")).json()["name"] == "Lines"
+    assert len((await desk.house.get("olga", "/teams")).json()["items"]) == 1
     for path in ("/people", "/teams", f"/people/{desk.ids['mat']}"):
-        assert (await desk.door.get("carla", path)).status_code == 404
+        assert (await desk.house.get("carla", path)).status_code == 404
 
 
 async def test_somebody_switched_off_changes_nothing_any_more(desk: Desk) -> None:

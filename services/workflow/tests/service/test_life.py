@@ -105,8 +105,7 @@ async def test_from_the_submission_heard_to_the_close_told(house: Any) -> None:
 async def test_a_fact_heard_twice_changes_nothing(house: Any) -> None:
     await furnished(house)
     await house.hear("intake.requests", REQUEST, submission())
-    house.heard.clear()
-    outcome = await house.hear("intake.requests", REQUEST, submission())
+    outcome = await house.hear("intake.requests", REQUEST, submission(), again=True)
     assert outcome.duplicate
     assert len(await history(house.database, REQUEST)) == 1
 
