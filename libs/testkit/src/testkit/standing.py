@@ -109,6 +109,7 @@ async def standing(
     try:
         yield Standing(runtime, issuer)
     finally:
+        await runtime.wakeup.close()
         await runtime.database.close()
 
 
