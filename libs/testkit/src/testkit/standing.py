@@ -6,34 +6,50 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 import httpx2
 
-from chassis import http, schema, wiring
+from chassis import http, inbound, naming, schema, wiring
 from chassis.asked import Asked, Outcome
+from chassis.clients import Client
+from chassis.clock import utc_now
 from chassis.decider import Decider
-from chassis.decision import SYSTEM
 from chassis.history import history
+from chassis.ids import new_id
 from chassis.issuer import Issuer
 from chassis.service import Runtime, Service
 from chassis.settings import ServiceSettings
-from contracts.base import Document
+from chassis.stream import ear_of
+from contracts.base import Command, Document, Event, Message
+from contracts.envelope import Envelope, Headers, to_headers
 from testkit.databases import Databases
 
 ISSUER = "http://issuer.test"
 _NAMESPACE = UUID("5f0d4b0a-0a58-5c7c-8a39-0f6d0b3a7c12")
 
 
+class Record(NamedTuple):
+    """A record as the consumer hands it out."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
+    partition: int = 0
+    offset: int = 0
+
+
 class Standing:
-    """One process of a service in a test. Facts of other services are handed in as if heard."""
+    """One process of a service in a test. Facts and commands are decoded and decided as if consumed."""
 
     def __init__(self, runtime: Runtime, issuer: Issuer) -> None:
         self.runtime = runtime
         self._issuer = issuer
         self._heard: Counter[UUID] = Counter()
         self._documents = 0
+        self._ear = ear_of(runtime)
         self._app = http.build(runtime)[1]
 
     def decider(self, aggregate: str) -> Decider[Any]:
@@ -47,34 +63,53 @@ class Standing:
             [(each.kind, each.key, self._documents, each.model_dump_json()) for each in documents]
         )
 
-    def next(self, subject: UUID, message: Any, stream: str = "workflow.requests") -> Asked:
-        """The next fact of another service's stream about a subject, as a message of the domain."""
+    def next(self, subject: UUID, event: Event) -> Asked:
+        """The next fact of another service about a subject, decoded as its record would be."""
         self._heard[subject] += 1
-        return self.nth(subject, message, self._heard[subject], stream)
+        return self.nth(subject, event, self._heard[subject])
 
-    def nth(self, subject: UUID, message: Any, sequence: int, stream: str = "workflow.requests") -> Asked:
+    def nth(self, subject: UUID, event: Event, sequence: int) -> Asked:
         """A fact at a certain position; the same position again is the same event."""
-        event = uuid5(_NAMESPACE, f"{stream}/{subject}/{sequence}")
-        return Asked(
-            subject=subject,
-            message=message,
-            id=event,
-            actor=SYSTEM,
-            correlation_id=event,
-            stream=stream,
-            sequence=sequence,
-            record=b"{}",
-            headers=[],
+        said = self._envelope(naming.source(self.runtime.prefix, event.service), event, subject)
+        said.id, said.sequence = uuid5(_NAMESPACE, f"{event.topic}/{subject}/{sequence}"), sequence
+        found = self._ear.decode(Record(event.topic, str(subject).encode(), _bytes(event), to_headers(said)))
+        assert isinstance(found, Asked), found
+        return found
+
+    async def hear(self, subject: UUID, *events: Event) -> list[Outcome]:
+        """Decide facts of another service, in order."""
+        stream = self.runtime.service.stream
+        assert stream is not None
+        batch = [self.next(subject, event) for event in events]
+        return await self.decider(stream.into.name).handle_batch(batch)
+
+    async def command(self, client: Client, subject: UUID, command: Command) -> Outcome:
+        """A command on a client's topic, decoded and decided."""
+        said = self._envelope(f"/{client.name}", command, subject)
+        commands = self.runtime.service.commands
+        key, headers = str(subject).encode(), to_headers(said)
+        found = inbound.inbound(commands, client.name, client, headers, key, _bytes(command))
+        if isinstance(found, inbound.RefusedCommand):
+            return Outcome(subject, refused=found.refused)
+        assert isinstance(found, inbound.Arrived), found
+        [outcome] = await self.decider(found.declared.into.name).handle_batch([found.asked])
+        return outcome
+
+    @staticmethod
+    def _envelope(source: str, message: Message, subject: UUID) -> Envelope:
+        return Envelope(
+            id=new_id(),
+            source=source,
+            type=message.type,
+            version=message.schema_version,
+            time=utc_now(),
+            subject=str(subject),
         )
 
-    async def hear(self, aggregate: str, subject: UUID, *messages: Any) -> list[Outcome]:
-        """Decide facts of another service, in order."""
-        return await self.decider(aggregate).handle_batch([self.next(subject, message) for message in messages])
-
     async def told(self, subject: UUID) -> Sequence[tuple[str, dict[str, Any]]]:
-        """What was told about a subject: (type, body) in order."""
+        """What was told about a subject on the service's stream: (type, body) in order."""
         rows = await history(self.runtime.database, subject)
-        return [(row["type"], _body(row)) for row in rows if row["topic"] is not None]
+        return [(row["type"], _body(row)) for row in rows if row["topic"] and ".results." not in row["topic"]]
 
     def client(self, login: str, scopes: str) -> httpx2.AsyncClient:
         """An HTTP client with a token of this login; use it as a context."""
@@ -84,6 +119,10 @@ class Standing:
             base_url=f"http://{self.runtime.name}/{self.runtime.name}/v1",
             headers={"authorization": f"Bearer {token}"},
         )
+
+
+def _bytes(message: Message) -> bytes:
+    return message.model_dump_json().encode()
 
 
 def _body(row: Any) -> dict[str, Any]:
