@@ -47,8 +47,11 @@ class Topics:
         finally:
             await admin.close()
 
-    async def apply(self, topics: Iterable[Topic] = registry.TOPICS, *, replication: int = -1) -> list[Change]:
-        """Make what is missing; raises WrongTopics when a topic has another number of partitions."""
+    async def apply(self, topics: Iterable[Topic] = registry.TOPICS) -> list[Change]:
+        """Make what is missing, with three copies where there are three brokers.
+
+        Raises WrongTopics when a topic has another number of partitions.
+        """
         wanted = list(topics)
         admin = await self._admin()
         try:
@@ -58,7 +61,7 @@ class Topics:
                 lines = ", ".join(f"{change.topic} has {change.found}, not {change.wanted}" for change in wrong)
                 raise WrongTopics(f"partitions are fixed for an installation's life: {lines}")
             missing = {change.topic for change in changes if change.what == "missing"}
-            await self._create(admin, [topic for topic in wanted if self._name(topic) in missing], replication)
+            await self._create(admin, [topic for topic in wanted if self._name(topic) in missing])
             return changes
         finally:
             await admin.close()
@@ -75,9 +78,11 @@ class Topics:
             raise
         return admin
 
-    async def _create(self, admin: AIOKafkaAdminClient, topics: Sequence[Topic], replication: int) -> None:
+    async def _create(self, admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
         if not topics:
             return
+        brokers = (await admin.describe_cluster())["brokers"]
+        replication = min(3, len(brokers))
         answer = await admin.create_topics(
             [
                 NewTopic(self._name(topic), self._count(topic), replication, topic_configs=dict(topic.configuration))

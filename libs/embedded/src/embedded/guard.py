@@ -73,7 +73,7 @@ def _become(spec: Spec, guard: int) -> NoReturn:
     """Turn this fork into the command."""
     try:
         os.close(0)
-        os.open(os.devnull, os.O_RDONLY)
+        os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)
         os.dup2(2, 1)
         if spec["unprivileged"] is not None and os.geteuid() == 0:
             drop_root(spec["unprivileged"])
