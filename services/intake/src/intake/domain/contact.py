@@ -96,13 +96,13 @@ def persons(state: Contact) -> list[UUID]:
 
 
 def refs(message: object) -> list[tuple[str, str]]:
-    """Documents that a decision on this message reads."""
+    """The organisation that a decision on this message reads."""
     organisation_id = None
     if isinstance(message, RegisterContact):
         organisation_id = message.organisation_id
     elif isinstance(message, UpdateContact):
         organisation_id = message.changes.get("organisation_id")
-    return [("organisation", str(organisation_id))] if organisation_id else []
+    return [("organisations", str(organisation_id))] if organisation_id else []
 
 
 def _values(state: Contact) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _recorded(
 ) -> ContactRecorded:
     check_fields(values)
     organisation_id, login = values["organisation_id"], values["login"]
-    if organisation_id is not None and known.get("organisation", organisation_id) is None:
+    if organisation_id is not None and known.get("organisations", organisation_id) is None:
         raise refusals.OrganisationNotKnown(f"organisation {organisation_id} is not known")
     if login is not None and known.holder(login_claim(login)) not in (None, before and before.contact_id):
         raise refusals.LoginTaken(f"{login} is another contact's login")

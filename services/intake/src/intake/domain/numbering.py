@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from chassis.decision import record
 
 SERIES = "request_numbers"
-_TOKEN = re.compile(r"\{([a-z]*)(:0?[1-9]\d?d)?\}")
+_TOKEN = re.compile(r"\{([a-z]*)(:(?:0?[1-9]\d?)?d)?\}")
 _KNOWN = {"", "year", "month", "day", "queue"}
 
 

@@ -1,25 +1,8 @@
-"""Documents that decisions read: what this service keeps of its own and hears from workflow."""
+"""Documents of workflow that decisions read."""
 
 from uuid import UUID
 
 from chassis.decision import record
-
-
-@record
-class Contact:
-    """Somebody for whom requests are made."""
-
-    contact_id: UUID
-    organisation_id: UUID | None = None
-
-
-@record
-class Organisation:
-    """Whom contacts belong to."""
-
-    organisation_id: UUID
-    name: str
-    share_requests: bool
 
 
 @record

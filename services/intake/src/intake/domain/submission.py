@@ -43,9 +43,11 @@ def submit(
     received_at = message.received_at or message.effective_at
     when = times.settle(message.occurred_at, received_at, now)
     times.require_right_to_backdate(message.actor, when.received_at, now, history=history)
-    contact = known.get("contact", message.contact_id)
+    contact = known.get("contacts", message.contact_id)
     if contact is None:
         raise refusals.ContactNotKnown(f"contact {message.contact_id} is not known")
+    if contact.erased:
+        raise refusals.ContactErased("this contact was erased")
     queue = known.get("current-queue", message.queue)
     if queue is None:
         raise refusals.QueueNotKnown(f"queue {message.queue} is not known")
@@ -184,10 +186,10 @@ def numbers(message: object) -> tuple[str, ...]:
 
 
 def refs(message: object) -> list[tuple[str, str]]:
-    """Documents that a decision on this message reads."""
+    """Contacts of this service, and documents, that a decision on this message reads."""
     if not isinstance(message, Submit):
         return []
-    found = [("contact", str(message.contact_id)), ("current-queue", message.queue)]
+    found = [("contacts", str(message.contact_id)), ("current-queue", message.queue)]
     if message.owner_id is not None:
         found.append(("person", str(message.owner_id)))
     if message.team_id is not None:
