@@ -160,6 +160,7 @@ class _Endpoint:
         command = self._command(body, scope["path_params"])
         _check_http(command, caller)
         subject = self._subject(command, scope["path_params"], message_id)
+        command = with_subject(self._declared, command, subject)
         prefer = headers.get(b"prefer")
         if prefer or b"throughline-position" in headers:
             await self._wait(headers, subject)
@@ -270,6 +271,13 @@ def check_history(command: Command, rights: frozenset[str]) -> None:
     backdates = command.effective_at is not None or getattr(command, "mode", None) == "history"
     if backdates and HISTORY not in rights:
         raise Problem("backdating-not-allowed", f"needs the scope {HISTORY}")
+
+
+def with_subject(declared: Declared, command: Command, subject: UUID) -> Command:
+    """The command with the id of what it creates in its `id_field`, also where the caller left that open."""
+    if declared.id_field is None or getattr(command, declared.id_field) == subject:
+        return command
+    return command.model_copy(update={declared.id_field: subject})
 
 
 def subject_of_new(declared: Declared, command: Command, message_id: UUID) -> UUID:

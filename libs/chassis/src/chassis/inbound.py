@@ -12,7 +12,7 @@ from chassis import bodies, waiting
 from chassis.asked import Asked
 from chassis.auth import Caller
 from chassis.clients import Client
-from chassis.commands import Commands, Declared, check_history, subject_of_new
+from chassis.commands import Commands, Declared, check_history, subject_of_new, with_subject
 from chassis.decision import Actor, Refused
 from chassis.ids import time_of
 from chassis.problems import Problem
@@ -93,6 +93,7 @@ def _arrived(commands: Commands, client: Client, said: Envelope, body: bytes, ke
         raise Problem("wrong-key", "the record's key must be the command's subject")
     caller = Caller(_actor(command, client), "kafka", f"client|{client.name}", client.name, command.effective_at)
     subject = _subject(declared, command, said)
+    command = with_subject(declared, command, subject)
     what = b"%b %b %b\n" % (client.name.encode(), type_name.encode(), subject.bytes)
     asked = Asked(
         subject=subject,

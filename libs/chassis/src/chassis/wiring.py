@@ -17,6 +17,8 @@ from chassis.writing import Writer
 
 def build(service: Service, settings: ServiceSettings, role: str) -> Runtime:
     """The runtime of one process. Nothing is connected yet: what is away now may come later."""
+    if service.configure is not None:
+        service = service.configure(service, settings)
     url = settings.database_url
     if role == "relay" and settings.relay_database_url is not None:
         url = settings.relay_database_url

@@ -15,19 +15,19 @@ from intake.domain.contact import Message, claims, decide, evolve, persons, refs
 from intake.domain.facts import ContactErased, ContactRecorded
 from intake.domain.messages import EraseContact, RegisterContact, UpdateContact
 from intake.domain.state import Contact, Organisation
-from testkit.deciding import FakeKnown
+from testkit.deciding import Facts
 
 NOON = datetime(2026, 6, 5, 12, tzinfo=UTC)
 CARL, DORA, ACME = (UUID(int=n) for n in (1, 2, 6))
 AGENT = Actor("person", UUID(int=4))
 ERASER = changed(AGENT, rights=frozenset({access.ERASE}))
 SELF = Actor("contact", CARL)
-DOCUMENTS = {("organisations", ACME): Organisation(ACME, "Acme", True, 1)}
+DOCUMENTS = {("organisations", str(ACME)): Organisation(ACME, "Acme", True, 1)}
 REGISTER = RegisterContact(AGENT, CARL, "Carl", "carl@acme.example", None, ACME, "carl")
 
 
 def told(state: Contact | None, message: Message, **held: UUID) -> Sequence[ContactRecorded | ContactErased]:
-    return decide(state, message, NOON, FakeKnown(DOCUMENTS, holders=held))
+    return decide(state, message, NOON, Facts(DOCUMENTS, holders=held))
 
 
 def after(state: Contact | None, message: Message) -> Contact:
@@ -48,12 +48,6 @@ def update(**changes: Any) -> UpdateContact:
 def test_a_registered_contact_is_told_whole() -> None:
     [fact] = told(None, REGISTER)
     assert fact == ContactRecorded(CARL, "Carl", "carl@acme.example", None, ACME, "carl", "en", (), 1)
-
-
-def test_without_an_id_a_new_one_is_taken() -> None:
-    [fact] = told(None, changed(REGISTER, contact_id=None))
-    assert isinstance(fact, ContactRecorded)
-    assert fact.contact_id == FakeKnown().new_id()
 
 
 def test_registering_the_same_again_changes_nothing() -> None:

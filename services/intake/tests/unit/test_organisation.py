@@ -12,7 +12,7 @@ from intake.domain.facts import OrganisationRecorded
 from intake.domain.messages import RegisterOrganisation
 from intake.domain.organisation import decide, evolve
 from intake.domain.state import Organisation
-from testkit.deciding import FakeKnown
+from testkit.deciding import Facts
 
 NOON = datetime(2026, 6, 5, 12, tzinfo=UTC)
 ACME = UUID(int=6)
@@ -21,15 +21,11 @@ REGISTERED = evolve(None, OrganisationRecorded(ACME, "Acme", False, 1))
 
 
 def told(state: Organisation | None, message: RegisterOrganisation) -> Sequence[OrganisationRecorded]:
-    return decide(state, message, NOON, FakeKnown())
+    return decide(state, message, NOON, Facts())
 
 
 def test_S101_an_organisation_says_whether_its_contacts_share() -> None:
     assert told(None, changed(REGISTER, share_requests=True)) == [OrganisationRecorded(ACME, "Acme", True, 1)]
-
-
-def test_without_an_id_a_new_one_is_taken() -> None:
-    assert told(None, changed(REGISTER, organisation_id=None))[0].organisation_id == FakeKnown().new_id()
 
 
 def test_registering_again_says_what_holds_from_now_on() -> None:

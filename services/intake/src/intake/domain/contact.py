@@ -41,7 +41,7 @@ def register(state: Contact | None, message: RegisterContact, known: Known) -> l
         if values == _values(state):
             return []
         raise refusals.ContactExists("a contact of this id exists; update it instead")
-    return [_recorded(message.contact_id or known.new_id(), 1, values, None, known)]
+    return [_recorded(message.contact_id, 1, values, None, known)]
 
 
 def update(state: Contact, message: UpdateContact, known: Known) -> list[Fact]:

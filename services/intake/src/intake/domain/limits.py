@@ -6,24 +6,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 SUMMARY = 200
-DESCRIPTION = 20_000
-CATEGORY = 200
+DESCRIPTION = 32_768
+CATEGORY = 120
 REFERENCE = 200
-NAME = 200
+NAME = 120
 EMAIL = 320
-PHONE = 50
-LOGIN = 200
-REASON = 1_000
+PHONE = 40
+LOGIN = 255
+REASON = 2_000
 CUSTOM_FIELDS = 50
-CUSTOM_KEY = 100
+CUSTOM_KEY = 64
 CUSTOM_DEPTH = 3
 CUSTOM_BYTES = 16 * 1024
 OPT_OUTS = 50
-WORD = 40
+WORD = 64
+LOCALE = 35
 
-_WORD = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_WORD = re.compile(r"[a-z0-9-]+")
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 Problem = tuple[str, str]
 
@@ -50,7 +51,7 @@ def email(pointer: str, value: str | None) -> Iterator[Problem]:
 
 def locale(pointer: str, value: str | None) -> Iterator[Problem]:
     """A language tag such as `en` or `pt-BR`."""
-    if value is None or len(value) > WORD or not _LOCALE.fullmatch(value):
+    if value is None or len(value) > LOCALE or not _LOCALE.fullmatch(value):
         yield pointer, "not a language tag"
 
 

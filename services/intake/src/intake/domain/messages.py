@@ -48,10 +48,10 @@ class NoteStatus:
 
 @record
 class RegisterContact:
-    """Somebody for whom requests may be made. Without an id, the message's new id is taken."""
+    """Somebody for whom requests may be made."""
 
     actor: Actor
-    contact_id: UUID | None
+    contact_id: UUID
     name: str
     email: str | None = None
     phone: str | None = None
@@ -82,6 +82,6 @@ class RegisterOrganisation:
     """An organisation, or what is to be known of it from now on."""
 
     actor: Actor
-    organisation_id: UUID | None
+    organisation_id: UUID
     name: str
     share_requests: bool

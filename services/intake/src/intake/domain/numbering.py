@@ -1,33 +1,32 @@
 """Request numbers as people read them (semantics, d6): unique and increasing, gaps allowed."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from chassis.decision import record
 
 SERIES = "request_numbers"
 _TOKEN = re.compile(r"\{([a-z]*)(:(?:0?[1-9]\d?)?d)?\}")
-_KNOWN = {"", "year", "month", "day", "queue"}
+_KNOWN = {"", "year", "month", "day"}
+_LONGEST = 40
 
 
 @record
 class Scheme:
     """How a number is written.
 
-    `pattern` holds `{:06d}` for the number itself, exactly once: so no two requests read alike. `{year}`, `{month}`,
-    `{day}` (in the installation's zone) and `{queue}` may stand around it. Zero-padding grows when it must.
+    `pattern` holds `{:06d}` for the number itself, exactly once: so no two requests read alike. `{year}`, `{month}` and
+    `{day}` (in the installation's zone) may stand around it. Zero-padding grows when it must.
     """
 
     pattern: str = "R-{:06d}"
     zone: str = "UTC"
 
-    def write(self, number: int, at: datetime, queue: str) -> str:
-        """The number of a request that was recorded `at` for `queue`."""
+    def write(self, number: int, at: datetime) -> str:
+        """The number of a request that was recorded `at`."""
         local = at.astimezone(ZoneInfo(self.zone))
-        return self.pattern.format(
-            number, year=f"{local:%Y}", month=f"{local:%m}", day=f"{local:%d}", queue=queue.upper()
-        )
+        return self.pattern.format(number, year=f"{local:%Y}", month=f"{local:%m}", day=f"{local:%d}")
 
 
 def checked(pattern: str, zone: str) -> Scheme:
@@ -37,6 +36,8 @@ def checked(pattern: str, zone: str) -> Scheme:
         raise ValueError("a number's pattern holds {:06d} (or another width) exactly once")
     unknown = [name for name, width in tokens if name not in _KNOWN or (name and width)]
     if unknown or set("{}") & set(_TOKEN.sub("", pattern)):
-        raise ValueError("a number's pattern knows {year}, {month}, {day} and {queue} beside the number")
-    ZoneInfo(zone)
-    return Scheme(pattern, zone)
+        raise ValueError("a number's pattern knows {year}, {month} and {day} beside the number")
+    scheme = Scheme(pattern, zone)
+    if len(scheme.write(10**12, datetime(2000, 1, 1, tzinfo=UTC))) > _LONGEST:
+        raise ValueError(f"a number has at most {_LONGEST} characters")
+    return scheme

@@ -19,8 +19,7 @@ def decide(
     if wrong:
         raise refusals.Invalid("some fields cannot be accepted", wrong)
     if state is None:
-        organisation_id = message.organisation_id or known.new_id()
-        return [OrganisationRecorded(organisation_id, message.name, message.share_requests, 1)]
+        return [OrganisationRecorded(message.organisation_id, message.name, message.share_requests, 1)]
     if (state.name, state.share_requests) == (message.name, message.share_requests):
         return []
     return [OrganisationRecorded(state.organisation_id, message.name, message.share_requests, state.version + 1)]

@@ -54,7 +54,7 @@ def submit(
     check_free(message, known)
     owner_id, team_id = ownership(message, known)
     return RequestSubmitted(
-        number=scheme.write(known.number(numbering.SERIES), now, message.queue),
+        number=scheme.write(known.number(numbering.SERIES), now),
         contact_id=message.contact_id,
         organisation_id=contact.organisation_id,
         queue=queue.queue,

@@ -1,0 +1,1 @@
+"""Migrations of this schema, one change each."""

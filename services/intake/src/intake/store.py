@@ -1,0 +1,167 @@
+"""Every query of this service."""
+
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Select, Uuid, bindparam, func, or_, select
+
+from chassis.database import Database, Statement, statement
+from intake.domain.state import Contact, Organisation, Submission
+from intake.tables import contacts, organisations, submission_contents, submissions
+
+FIRST = UUID(int=0)
+LAST = UUID(int=2**128 - 1)
+
+_SUBMISSION = TypeAdapter(Submission)
+_CONTACT = TypeAdapter(Contact)
+_ORGANISATION = TypeAdapter(Organisation)
+
+
+def _newest(*where: ColumnElement[bool]) -> Statement:
+    return statement(
+        select(submissions.c.id, submissions.c.state)
+        .where(*where, submissions.c.id < bindparam("before"))
+        .order_by(submissions.c.id.desc())
+        .limit(bindparam("limit"))
+    )
+
+
+def _sharing() -> Select[Any]:
+    """Organisations whose requests a contact may see: its own, if it shares."""
+    return (
+        select(organisations.c.id)
+        .join(contacts, contacts.c.organisation_id == organisations.c.id)
+        .where(contacts.c.id == bindparam("contact", type_=Uuid), organisations.c.share_requests)
+    )
+
+
+_ONE = (
+    select(submissions, submission_contents.c.description, submission_contents.c.custom)
+    .outerjoin(submission_contents, submission_contents.c.id == submissions.c.id)
+    .where(submissions.c.id == bindparam("request"))
+)
+ONE = statement(_ONE)
+ONE_SEEN_BY = statement(
+    _ONE.where(
+        or_(
+            submissions.c.contact_id == bindparam("contact", type_=Uuid),
+            submissions.c.organisation_id.in_(_sharing()),
+        )
+    )
+)
+NEWEST = _newest()
+OF_CONTACT = _newest(submissions.c.contact_id == bindparam("contact"))
+OF_ORGANISATION = _newest(submissions.c.organisation_id == bindparam("organisation"))
+SUBMITTED_BY = _newest(submissions.c.submitted_by == bindparam("person"))
+OF_NUMBER = _newest(submissions.c.number == bindparam("number"))
+SHARES_WITH = statement(_sharing().where(organisations.c.id == bindparam("organisation")))
+
+CONTACT = statement(select(contacts.c.state, contacts.c.edit_version).where(contacts.c.id == bindparam("contact")))
+_CONTACTS = (
+    select(contacts.c.state, contacts.c.edit_version)
+    .where(~contacts.c.erased, contacts.c.id > bindparam("after"))
+    .order_by(contacts.c.id)
+    .limit(bindparam("limit"))
+)
+CONTACTS = statement(_CONTACTS)
+CONTACTS_BY_EMAIL = statement(_CONTACTS.where(func.lower(contacts.c.email) == bindparam("email")))
+CONTACTS_OF = statement(_CONTACTS.where(contacts.c.organisation_id == bindparam("organisation")))
+
+ORGANISATION = statement(
+    select(organisations.c.state, organisations.c.edit_version).where(organisations.c.id == bindparam("organisation"))
+)
+ORGANISATIONS = statement(
+    select(organisations.c.state, organisations.c.edit_version)
+    .where(organisations.c.id > bindparam("after"))
+    .order_by(organisations.c.id)
+    .limit(bindparam("limit"))
+)
+
+Listed = list[tuple[UUID, Submission]]
+
+
+async def one(db: Database, request: UUID, contact: UUID | None) -> tuple[Submission, dict[str, Any]] | None:
+    """A request with its texts; for a contact only one that it may see."""
+    row = await (
+        db.fetchrow(ONE, request=request)
+        if contact is None
+        else db.fetchrow(ONE_SEEN_BY, request=request, contact=contact)
+    )
+    if row is None:
+        return None
+    more = {"description": row["description"], "custom": orjson.loads(row["custom"]) if row["custom"] else None}
+    more |= {"submitted_at": row["created_at"], "edit_version": row["edit_version"]}
+    return _SUBMISSION.validate_json(row["state"]), more
+
+
+async def newest(db: Database, before: UUID | None, limit: int) -> Listed:
+    """Requests, the newest first."""
+    return _listed(await db.fetch(NEWEST, before=before or LAST, limit=limit))
+
+
+async def of_contact(db: Database, contact: UUID, before: UUID | None, limit: int) -> Listed:
+    """Requests of a contact, the newest first."""
+    return _listed(await db.fetch(OF_CONTACT, contact=contact, before=before or LAST, limit=limit))
+
+
+async def of_organisation(db: Database, organisation: UUID, before: UUID | None, limit: int) -> Listed:
+    """Requests of an organisation's contacts, the newest first."""
+    return _listed(await db.fetch(OF_ORGANISATION, organisation=organisation, before=before or LAST, limit=limit))
+
+
+async def submitted_by(db: Database, person: UUID, before: UUID | None, limit: int) -> Listed:
+    """Requests that somebody submitted, the newest first."""
+    return _listed(await db.fetch(SUBMITTED_BY, person=person, before=before or LAST, limit=limit))
+
+
+async def of_number(db: Database, number: str) -> Listed:
+    """The request with this number, if there is one."""
+    return _listed(await db.fetch(OF_NUMBER, number=number, before=LAST, limit=1))
+
+
+async def shares_with(db: Database, organisation: UUID, contact: UUID) -> bool:
+    """Whether a contact belongs to an organisation whose contacts see each other's requests."""
+    return await db.fetchrow(SHARES_WITH, organisation=organisation, contact=contact) is not None
+
+
+async def contact(db: Database, contact_id: UUID) -> tuple[Contact, int] | None:
+    """A contact with its edit version."""
+    row = await db.fetchrow(CONTACT, contact=contact_id)
+    return None if row is None else _contact(row)
+
+
+async def contacts_after(
+    db: Database, after: UUID | None, limit: int, *, email: str | None, organisation: UUID | None
+) -> list[tuple[Contact, int]]:
+    """Contacts that were not erased, in the order of their ids."""
+    paging = {"after": after or FIRST, "limit": limit}
+    if email is not None:
+        rows = await db.fetch(CONTACTS_BY_EMAIL, email=email.lower(), **paging)
+    elif organisation is not None:
+        rows = await db.fetch(CONTACTS_OF, organisation=organisation, **paging)
+    else:
+        rows = await db.fetch(CONTACTS, **paging)
+    return [_contact(row) for row in rows]
+
+
+async def organisation(db: Database, organisation_id: UUID) -> tuple[Organisation, int] | None:
+    """An organisation with its edit version."""
+    row = await db.fetchrow(ORGANISATION, organisation=organisation_id)
+    return None if row is None else (_ORGANISATION.validate_json(row["state"]), row["edit_version"])
+
+
+async def organisations_after(db: Database, after: UUID | None, limit: int) -> list[tuple[Organisation, int]]:
+    """Organisations, in the order of their ids."""
+    rows = await db.fetch(ORGANISATIONS, after=after or FIRST, limit=limit)
+    return [(_ORGANISATION.validate_json(row["state"]), row["edit_version"]) for row in rows]
+
+
+def _listed(rows: list[asyncpg.Record]) -> Listed:
+    return [(row["id"], _SUBMISSION.validate_json(row["state"])) for row in rows]
+
+
+def _contact(row: asyncpg.Record) -> tuple[Contact, int]:
+    return _CONTACT.validate_json(row["state"]), row["edit_version"]
