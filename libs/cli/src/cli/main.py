@@ -2,7 +2,10 @@
 
 import typer
 
+from cli.importing.command import import_log
+
 app = typer.Typer(no_args_is_help=True)
+app.command("import")(import_log)
 
 
 def run() -> None:

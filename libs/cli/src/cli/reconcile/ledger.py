@@ -183,7 +183,11 @@ class Ledger:
         self._told(story, fact)
 
     def _suppressed(self, story: Story, fact: Heard) -> None:
-        self._told(story, fact)
+        message = fact.data.get("message_id")
+        if message in story.planned:
+            story.ends[message] = "suppressed"
+        else:
+            self._told(story, fact)
 
     def _told(self, story: Story, fact: Heard) -> None:
         cause, template = fact.data["cause_event_id"], fact.data["template"]
