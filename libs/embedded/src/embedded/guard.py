@@ -101,7 +101,8 @@ def drop_root(owned: str) -> None:
     if _namespaces_work(nobody):
         _enter_namespace(nobody)
         return
-    os.chown(owned, nobody.pw_uid, nobody.pw_gid)
+    for path in (owned, *(entry.path for entry in os.scandir(owned))):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
     os.setgroups([])
     os.setgid(nobody.pw_gid)
     os.setuid(nobody.pw_uid)

@@ -58,7 +58,7 @@ class Kafka:
         *,
         port: int | None = None,
         advertised: str | None = None,
-        within: float = 60.0,
+        within: float = 120.0,
     ) -> None:
         """`directory` keeps the data; without one, a temporary directory is used and removed at the end.
 

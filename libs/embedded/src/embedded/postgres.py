@@ -42,7 +42,7 @@ SETTINGS = {
 class Postgres:
     """One PostgreSQL server. Its data and its port stay the same over restarts."""
 
-    def __init__(self, directory: Path | None = None, *, port: int | None = None, within: float = 60.0) -> None:
+    def __init__(self, directory: Path | None = None, *, port: int | None = None, within: float = 120.0) -> None:
         """`directory` keeps the data; without one, a temporary directory is used and removed at the end."""
         self._temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="throughline-postgres-"))
@@ -121,7 +121,7 @@ class Postgres:
 
     def _initialise(self) -> None:
         shutil.rmtree(self._data, ignore_errors=True)
-        self._password_file.touch(0o644)
+        self._password_file.touch(0o600)
         self._password_file.write_text(secrets.token_urlsafe(18))
         command = [
             str(binaries() / "initdb"),
