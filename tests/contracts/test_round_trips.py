@@ -60,7 +60,7 @@ def bodies(schema: Schema, parts: Schema) -> st.SearchStrategy[Any]:
     return ANYTHING
 
 
-def objects(schema: Schema, parts: Schema) -> st.SearchStrategy[Any]:
+def objects(schema: Schema, parts: Schema) -> st.SearchStrategy[dict[str, Any]]:
     fields = {name: bodies(field, parts) for name, field in schema.get("properties", {}).items()}
     required = schema.get("required", [])
     if fields:
@@ -82,7 +82,7 @@ def strings(schema: Schema) -> st.SearchStrategy[str]:
 
 @cache
 def texts(pattern: str | None, low: int, high: int) -> st.SearchStrategy[str]:
-    if pattern in ALPHABETS:
+    if pattern is None or pattern in ALPHABETS:
         return st.text(ALPHABETS[pattern], min_size=low, max_size=min(high, 50))
     matching = st.from_regex(f"{pattern.removesuffix('$')}\\Z", alphabet=st.characters(max_codepoint=0x17F))
     return matching.filter(lambda text: low <= len(text) <= high)
@@ -105,7 +105,7 @@ def test_N4_what_the_schema_allows_the_class_reads_and_writes_again(message: typ
         nonlocal read
         check.validate(body)
         try:
-            value = message.read(json.dumps(body))
+            value: Message = message.read(json.dumps(body))
         except ValidationError as error:
             if not any(words in str(error) for words in BEYOND_SCHEMA):
                 raise
@@ -119,9 +119,12 @@ def test_N4_what_the_schema_allows_the_class_reads_and_writes_again(message: typ
     assert read
 
 
+WRONG: tuple[Any, ...] = ([[]], {"?": {}}, 0.5)
+
+
 def spoiled(body: dict[str, Any], name: str, schema: Schema) -> list[dict[str, Any]]:
     """The same body with one field wrong in turn: of another type, or missing where it must not be."""
-    wrong = [body | {name: value} for value in ([[]], {"?": {}}, 0.5)]
+    wrong = [body | {name: value} for value in WRONG]
     return [*wrong, {n: v for n, v in body.items() if n != name}] if name in schema.get("required", []) else wrong
 
 

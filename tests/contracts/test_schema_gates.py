@@ -114,6 +114,27 @@ def test_N4_the_gates_can_judge_every_schema(name: str) -> None:
     assert replay_breaks(FROZEN[name], {"type": "array"})
 
 
+def without(schema: Schema, name: str) -> Schema:
+    fields = {other: field for other, field in schema["properties"].items() if other != name}
+    return schema | {"properties": fields, "required": [one for one in schema.get("required", []) if one != name]}
+
+
+def retyped(schema: Schema, name: str) -> Schema:
+    other = {"type": "array", "items": {"type": "array"}, "minItems": 1}
+    return schema | {"properties": schema["properties"] | {name: other}}
+
+
+@pytest.mark.parametrize("type_", sorted(FROZEN))
+def test_N4_every_field_of_every_schema_is_guarded_against_removal_and_retyping(type_: str) -> None:
+    schema = FROZEN[type_]
+    for name in schema["properties"]:
+        assert replay_breaks(schema, without(schema, name)), name
+        assert replay_breaks(schema, retyped(schema, name)), name
+        assert old_readers_break(schema, retyped(schema, name)), name
+    for name in schema.get("required", []):
+        assert old_readers_break(schema, without(schema, name)), name
+
+
 def test_an_optional_addition_breaks_nobody() -> None:
     grown = planted(cause={"anyOf": [{"type": "string"}, {"type": "null"}], "default": None})
     assert not old_readers_break(schema_of(Reported), grown)

@@ -6,6 +6,7 @@ says whether the files are up to date. A frozen schema that its class contradict
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from contracts.publish.asyncapi import asyncapi_text
@@ -29,9 +30,9 @@ def generated(root: Path) -> dict[Path, str]:
     return files
 
 
-def stale(root: Path) -> list[Path]:
-    """Generated files that are missing or say something else."""
-    return [path for path, text in generated(root).items() if not path.exists() or path.read_text() != text]
+def stale(files: Mapping[Path, str]) -> list[Path]:
+    """Those of the generated files that are missing or say something else."""
+    return [path for path, text in files.items() if not path.exists() or path.read_text() != text]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     if broken:
         return 1
     files = generated(options.root)
-    for path in stale(options.root):
+    for path in stale(files):
         print(f"{'not up to date' if options.check else 'written'}: {path.relative_to(options.root)}")
         if options.check:
             broken.append(str(path))
