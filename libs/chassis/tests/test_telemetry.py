@@ -4,15 +4,19 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 import structlog
 from opentelemetry import trace
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.util._once import Once
 
-from chassis import logs, telemetry
+from chassis import http, logs, telemetry, watching
+from testkit import toy, toyservice
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CANARY = "c4nary-S3CRET"
@@ -140,3 +144,47 @@ def test_a_traceback_shows_no_secret_either(written: Any) -> None:
     text = written()
     assert "RuntimeError" in text
     assert CANARY not in text
+
+
+@pytest.mark.servers
+async def test_a_call_and_what_it_causes_are_one_trace(
+    spans: InMemorySpanExporter, fresh_database: Any, tmp_path: Path
+) -> None:
+    url = (await fresh_database.template("toy", toy.create)).url
+    await toyservice.employ(url, "ann")
+    token = toyservice.issuer(tmp_path).token("ann", "tills:write")
+    runtime = toyservice.runtime(url, tmp_path / "jwks.json")
+    headers = {"authorization": f"Bearer {token}", "idempotency-key": "k", "traceparent": PARENT}
+    transport = httpx2.ASGITransport(http.build(runtime)[1])
+    async with httpx2.AsyncClient(transport=transport, base_url="http://toy", headers=headers) as client:
+        till = (await client.post("/toy/v1/tills", json={"amount": 3})).json()["id"]
+    (stored,) = await runtime.database.read("SELECT traceparent FROM journal")
+    heard = toy.heard(UUID(till), toy.Add(1), 1, traceparent=stored["traceparent"])
+    unsampled = toy.heard(UUID(till), toy.Add(1), 2, traceparent=PARENT[:-1] + "0")
+    await runtime.deciders["tills"].handle_batch([heard, unsampled])
+    await runtime.database.close()
+    found = finished(spans)
+    traced = [span for span in found if f"{span.context.trace_id:032x}" == PARENT.split("-")[1]]
+    assert [span.name for span in traced] == ["decide Add", "POST /toy/v1/tills", "decide Add"]
+    decided, call, next_decided = traced
+    assert decided.parent.span_id == call.context.span_id
+    assert next_decided.parent.span_id == decided.context.span_id
+    batches = {span.context.span_id for span in found if span.name == "batch tills"}
+    assert {next_decided.links[0].context.span_id, decided.links[0].context.span_id} == batches
+
+
+@pytest.mark.servers
+async def test_ages_of_what_is_unsent_and_waits_are_measured(fresh_database: Any, tmp_path: Path) -> None:
+    url = (await fresh_database.template("toy", toy.create)).url
+    toyservice.issuer(tmp_path)
+    runtime = toyservice.runtime(url, tmp_path / "jwks.json")
+    till = uuid4()
+    await watching.look(runtime)
+    assert telemetry.RELAY_OLDEST_UNSENT_SECONDS._value.get() == 0
+    await runtime.deciders["tills"].handle_batch([toy.asked(till, toy.Add(1)), toy.heard(uuid4(), toy.Take(1), 1)])
+    await runtime.database.execute("INSERT INTO relay_cursor (grp) SELECT generate_series(0, 3)")
+    await runtime.database.execute("UPDATE journal SET recorded_at = recorded_at - interval '9 s'")
+    await watching.look(runtime)
+    await runtime.database.close()
+    assert 9 <= telemetry.RELAY_OLDEST_UNSENT_SECONDS._value.get() < 60
+    assert telemetry.WAITING_MESSAGES.labels("unknown")._value.get() == 1

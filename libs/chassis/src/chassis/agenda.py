@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from chassis import telemetry
 from chassis.aggregate import Aggregate
 from chassis.asked import Asked, Outcome
 from chassis.database import AWAY, LOST, Database, Unavailable
@@ -126,6 +127,7 @@ def due(aggregate: Aggregate[Any], subject: UUID, state: Any, now: datetime) -> 
     entries = sorted((at, kind, ref) for (kind, ref), at in aggregate.agenda(state).items() if at <= now)
     asked = []
     for at, kind, ref in entries:
+        telemetry.AGENDA_LATENESS_SECONDS.labels(aggregate.name).observe((now - at).total_seconds())
         identifier = derived_id(subject, at, 0, f"{kind}/{ref}")
         asked.append(
             Asked(

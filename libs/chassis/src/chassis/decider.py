@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from chassis import telemetry
 from chassis.aggregate import Aggregate
 from chassis.asked import Asked, KeyReused, Outcome, UnknownOutcome
 from chassis.database import AWAY, LOST, Database, Unavailable
@@ -122,6 +123,12 @@ class Decider(Generic[S]):
         """
         if not batch:
             return []
+        with telemetry.deciding(self.aggregate.name, batch):
+            outcomes = await self._handle(batch)
+        telemetry.decided(self.aggregate.name, outcomes)
+        return outcomes
+
+    async def _handle(self, batch: Sequence[Asked]) -> list[Outcome]:
         self.counts["batches"] += 1
         self.counts["messages"] += len(batch)
         await self._documents.refresh()
@@ -131,6 +138,7 @@ class Decider(Generic[S]):
                 outcomes = await self._optimistic(batch, claims)
             except _Lost as lost:
                 self.counts["lost"] += 1
+                telemetry.DECIDER_LOST_RACES_TOTAL.labels(self.aggregate.name, lost.gate).inc()
                 claims |= await self._contested(batch, lost)
                 continue
             except asyncpg.PostgresError as error:
@@ -317,7 +325,7 @@ class Decider(Generic[S]):
         log.error("the database refused a batch of %d: %s", len(batch), error)
         if len(batch) > 1:
             middle = len(batch) // 2
-            return [*await self.handle_batch(batch[:middle]), *await self.handle_batch(batch[middle:])]
+            return [*await self._handle(batch[:middle]), *await self._handle(batch[middle:])]
         asked = batch[0]
         if asked.record is None and asked.waiting_id is None:
             return [Outcome(asked.subject, error=error)]

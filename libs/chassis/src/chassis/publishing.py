@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from chassis import naming
+from chassis import naming, telemetry
 from chassis.writing import merged
 from contracts.envelope import Envelope, to_headers
 
@@ -120,7 +120,9 @@ class Publisher:
                     async with asyncio.timeout(_SEND_WITHIN):
                         await self._acknowledged(await producer.send_batch(builder, name, partition=partition))
                     sent += count
+                    telemetry.RELAY_FACTS_TOTAL.labels(topic).inc(count)
             except (KafkaError, TimeoutError, OSError, NotSent) as error:
+                telemetry.RELAY_FAILURES_TOTAL.inc()
                 await self._throw_away(producer)
                 raise NotSent(f"{topic}-{partition}: {error!r}", sent) from error
 

@@ -10,7 +10,7 @@ import asyncpg
 import structlog
 from faststream.kafka import KafkaBroker
 
-from chassis import deadletters, inbound, naming, resend, waiting
+from chassis import deadletters, inbound, naming, resend, telemetry, waiting
 from chassis.asked import Asked, Outcome, Turned
 from chassis.database import LOST, Unavailable
 from chassis.deadletters import Letter
@@ -60,6 +60,7 @@ class Worker:
             stream = runtime.service.stream
             assert stream is not None
             outcomes = await runtime.deciders[stream.into.name].handle_batch(asked)
+            telemetry.heard(asked, outcomes)
             await self.ask_for_gaps(outcomes)
 
     async def _store(self, entries: Sequence[tuple[Entry, Any]]) -> list[Letter]:
@@ -77,7 +78,9 @@ class Worker:
 
     def _letter(self, dead: Dead, record: Any) -> Letter:
         log.warning("dead_letter", reason=dead.reason, topic=record.topic, offset=record.offset)
-        return Letter(dead, naming.plain(self._runtime.prefix, record.topic), record)
+        topic = naming.plain(self._runtime.prefix, record.topic)
+        telemetry.DEAD_LETTERS_TOTAL.labels(topic, dead.reason).inc()
+        return Letter(dead, topic, record)
 
     async def ask_for_gaps(self, outcomes: Sequence[Outcome]) -> None:
         """Ask for what is missing, one ask a request and stream."""
@@ -188,6 +191,7 @@ async def _until_stopped(subscriptions: Sequence[Subscription], stopping: asynci
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _COMMIT_EVERY)
+        telemetry.STREAM_LAST_POLL_SECONDS.set(max(subscription.quiet_for for subscription in subscriptions))
         for subscription in subscriptions:
             await subscription.offsets.commit()
             await watch(subscription, restarted)

@@ -4,10 +4,13 @@ A trace begins at the HTTP call, is stored with the fact, and goes on in whoever
 on the way of a message that is not sampled: its `traceparent` is handed on as text.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any, Protocol
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -40,13 +43,11 @@ RELAY_FAILURES_TOTAL = Counter("relay_failures_total", "Sends that failed; the p
 RELAY_RESENT_TOTAL = Counter("relay_resent_total", "Facts sent again because somebody asked.", ["asker"])
 STREAM_RECORDS_TOTAL = Counter("stream_records_total", "Records read, by what became of them.", ["topic", "outcome"])
 STREAM_LAST_POLL_SECONDS = Gauge("stream_last_poll_seconds", "Age of the last good poll of the consumer.")
-STREAM_LAG_RECORDS = Gauge("stream_lag_records", "Records not yet read.", ["topic"])
 WAITING_MESSAGES = Gauge("waiting_messages", "Messages that wait.", ["reason"])
 WAITING_OLDEST_SECONDS = Gauge("waiting_oldest_seconds", "Age of the oldest waiting message.")
 AGENDA_LATENESS_SECONDS = Histogram(
     "agenda_lateness_seconds", "How late a due entry was decided.", ["aggregate"], buckets=_LATENESS
 )
-AGENDA_FAILURES_TOTAL = Counter("agenda_failures_total", "Due entries whose decision failed; they are repeated.")
 DEAD_LETTERS_TOTAL = Counter("dead_letters_total", "Records that nobody can read.", ["topic", "reason"])
 
 _exporting = False
@@ -116,6 +117,84 @@ def span(
         attributes=dict(attributes or {}),
     ) as found:
         yield found
+
+
+class Message(Protocol):
+    """What is decided: it is found and left under its `traceparent`."""
+
+    message: Any
+    stream: str | None
+    traceparent: str | None
+
+
+class Decided(Protocol):
+    """What became of a message."""
+
+    refused: Any
+    duplicate: bool
+    waiting: bool
+
+
+@contextmanager
+def deciding(aggregate: str, batch: Sequence[Message]) -> Iterator[None]:
+    """Measure a batch; a span of its own for each sampled message, under its stored parent and linked to the batch's.
+
+    Facts that a message causes go on under its span, because its `traceparent` becomes the span's.
+    """
+    started = time.perf_counter()
+    followed = [each for each in batch if sampled(each.traceparent)] if _exporting else []
+    with _spans(aggregate, len(batch), followed) if followed else nullcontext():
+        yield
+    DECIDER_BATCH_MESSAGES.labels(aggregate).observe(len(batch))
+    DECIDER_BATCH_SECONDS.labels(aggregate).observe(time.perf_counter() - started)
+
+
+@contextmanager
+def _spans(aggregate: str, size: int, followed: Sequence[Message]) -> Iterator[None]:
+    tracer = trace.get_tracer("throughline")
+    attributes: dict[str, str | int] = {"throughline.aggregate": aggregate, "messaging.batch.message_count": size}
+    with (
+        tracer.start_as_current_span(f"batch {aggregate}", Context(), attributes=attributes) as batch,
+        ExitStack() as ends,
+    ):
+        for each in followed:
+            context = context_of(each.traceparent)
+            above = trace.set_span_in_context(NonRecordingSpan(context)) if context else None
+            found = tracer.start_span(
+                f"decide {type(each.message).__name__}",
+                above,
+                kind=SpanKind.INTERNAL if each.stream is None else SpanKind.CONSUMER,
+                links=[Link(batch.get_span_context())],
+                attributes={"throughline.aggregate": aggregate},
+            )
+            ends.callback(found.end)
+            each.traceparent = traceparent_of(found)
+        yield
+
+
+def heard(batch: Sequence[Message], outcomes: Sequence[Decided]) -> None:
+    """Count the records of a batch by what became of them."""
+    found: dict[tuple[str, str], int] = {}
+    for each, outcome in zip(batch, outcomes, strict=True):
+        key = each.stream or "", _became(outcome)
+        found[key] = found.get(key, 0) + 1
+    for (topic, became), count in found.items():
+        STREAM_RECORDS_TOTAL.labels(topic, became).inc(count)
+
+
+def _became(outcome: Decided) -> str:
+    if outcome.duplicate:
+        return "duplicate"
+    if outcome.waiting:
+        return "waiting"
+    return "applied" if outcome.refused is None else "refused"
+
+
+def decided(aggregate: str, outcomes: Sequence[Decided]) -> None:
+    """Count what was refused."""
+    for outcome in outcomes:
+        if outcome.refused is not None:
+            DECIDER_REFUSALS_TOTAL.labels(aggregate, outcome.refused.slug).inc()
 
 
 def _flags(traceparent: str) -> int:

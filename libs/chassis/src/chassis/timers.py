@@ -1,8 +1,9 @@
 """The role `timers`: sweeps the agenda, and what waits, until the process drains."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from chassis import inbound, stream
+from chassis import inbound, stream, watching
 from chassis.agenda import Agenda
 from chassis.asked import Asked
 from chassis.service import messages_of
@@ -47,7 +48,11 @@ def revive_of(runtime: "Runtime") -> Revive:
 async def run(runtime: "Runtime") -> None:
     """Sweep until `runtime.stopping`; a sweep in hand is finished first."""
     agenda = Agenda(runtime.database, runtime.deciders, revive_of(runtime))
+    ages = asyncio.create_task(watching.run(runtime))
     try:
         await agenda.run(_UntilStopping(runtime))
     except _Stopped:
         return
+    finally:
+        ages.cancel()
+        await asyncio.gather(ages, return_exceptions=True)

@@ -1,0 +1,44 @@
+"""Ages that no event reports: what is not published yet, and what waits; looked at every five seconds."""
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from chassis import telemetry
+from chassis.database import Unavailable
+
+if TYPE_CHECKING:
+    from chassis.service import Runtime
+
+_EVERY = 5.0
+_UNSENT = (
+    "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(j.recorded_at)), 0)::float AS age, "
+    "(SELECT coalesce(sum(cardinality(holes)), 0) FROM relay_cursor)::int AS holes FROM relay_cursor c "
+    "CROSS JOIN LATERAL (SELECT recorded_at FROM journal j WHERE j.grp = c.grp AND j.seq > c.high "
+    "AND j.topic IS NOT NULL ORDER BY j.seq LIMIT 1) j"
+)
+_WAITS = (
+    "SELECT reason, count(*)::int AS messages, extract(epoch FROM clock_timestamp() - min(first_at))::float AS age "
+    "FROM waiting GROUP BY reason"
+)
+
+
+async def run(runtime: "Runtime") -> None:
+    """Keep the gauges up to date until the process drains; while the database is away they stay as they were."""
+    while not runtime.stopping.is_set():
+        with contextlib.suppress(Unavailable):
+            await look(runtime)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(runtime.stopping.wait(), _EVERY)
+
+
+async def look(runtime: "Runtime") -> None:
+    """Read the ages once. Raises Unavailable."""
+    (unsent,) = await runtime.database.read(_UNSENT)
+    telemetry.RELAY_OLDEST_UNSENT_SECONDS.set(unsent["age"])
+    telemetry.RELAY_HOLES.set(unsent["holes"])
+    waits = await runtime.database.read(_WAITS)
+    telemetry.WAITING_MESSAGES.clear()
+    for row in waits:
+        telemetry.WAITING_MESSAGES.labels(row["reason"]).set(row["messages"])
+    telemetry.WAITING_OLDEST_SECONDS.set(max((row["age"] for row in waits), default=0.0))
