@@ -16,6 +16,7 @@ from chassis.asked import Asked, Outcome
 from chassis.clients import Client
 from chassis.clock import utc_now
 from chassis.decider import Decider
+from chassis.decision import SYSTEM
 from chassis.history import history
 from chassis.ids import new_id
 from chassis.issuer import Issuer
@@ -68,8 +69,13 @@ class Standing:
         self._heard[subject] += 1
         return self.nth(subject, event, self._heard[subject])
 
-    def nth(self, subject: UUID, event: Event, sequence: int) -> Asked:
-        """A fact at a certain position; the same position again is the same event."""
+    def nth(self, subject: UUID, event: Any, sequence: int, stream: str | None = None) -> Asked:
+        """A fact at a certain position; the same position again is the same event.
+
+        With `stream`, `event` is a message of the domain already, heard on that stream.
+        """
+        if stream is not None:
+            return _as_heard(subject, event, sequence, stream)
         said = self._envelope(naming.source(self.runtime.prefix, event.service), event, subject)
         said.id, said.sequence = uuid5(_NAMESPACE, f"{event.topic}/{subject}/{sequence}"), sequence
         found = self._ear.decode(Record(event.topic, str(subject).encode(), _bytes(event), to_headers(said)))
@@ -119,6 +125,21 @@ class Standing:
             base_url=f"http://{self.runtime.name}/{self.runtime.name}/v1",
             headers={"authorization": f"Bearer {token}"},
         )
+
+
+def _as_heard(subject: UUID, message: Any, sequence: int, stream: str) -> Asked:
+    event = uuid5(_NAMESPACE, f"{stream}/{subject}/{sequence}")
+    return Asked(
+        subject=subject,
+        message=message,
+        id=event,
+        actor=SYSTEM,
+        correlation_id=event,
+        stream=stream,
+        sequence=sequence,
+        record=b"{}",
+        headers=[],
+    )
 
 
 def _bytes(message: Message) -> bytes:
