@@ -80,4 +80,4 @@ class DeadLetter(Event):
     """Base64."""
     original_headers: Annotated[tuple[DeadHeader, ...], Field(max_length=1000)] = ()
     original_value: str | None = None
-    """Base64; null for a tombstone."""
+    """Base64; null for a tombstone, and for a record that is too large to be told again."""

@@ -1,6 +1,8 @@
 """The types of fields: bounded texts, open enumerations, instants, decimals, and the mark of a personal field."""
 
-import json
+import math
+import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,7 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, JsonValue, Strict, StringConstraints
 from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, to_json
 
 CUSTOM_BYTES = 32 * 1024
 CUSTOM_KEYS = 50
@@ -54,36 +56,32 @@ def _in_utc(at: datetime) -> datetime:
 
 
 def _custom(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    try:
-        size = len(json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
-    except ValueError as error:
-        raise ValueError("numbers must be finite") from error
+    size = len(to_json(values))
     if size > CUSTOM_BYTES:
         raise ValueError(f"at most {CUSTOM_BYTES} bytes as JSON, these are {size}")
-    if any(_has_control(text) for text in _texts(values)):
-        raise ValueError("control characters are not allowed")
+    for leaf in _leaves(values):
+        if isinstance(leaf, str) and _CONTROL.search(leaf):
+            raise ValueError("control characters are not allowed")
+        if isinstance(leaf, float) and not math.isfinite(leaf):
+            raise ValueError("numbers must be finite")
     return values
 
 
-def _texts(value: JsonValue) -> list[str]:
-    found: list[str] = []
+def _leaves(value: JsonValue) -> Iterator[JsonValue]:
+    """Every scalar of a JSON value, names of members included."""
     open_ends = [value]
     while open_ends:
         one = open_ends.pop()
-        if isinstance(one, str):
-            found.append(one)
-        elif isinstance(one, dict):
-            found.extend(one)
+        if isinstance(one, dict):
+            open_ends.extend(one)
             open_ends.extend(one.values())
         elif isinstance(one, list):
             open_ends.extend(one)
-    return found
+        else:
+            yield one
 
 
-def _has_control(text: str) -> bool:
-    return any((c < " " and c not in "\t\n\r") or "\x7f" <= c <= "\x9f" for c in text)
-
-
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _PART = r"[^\s\x00-\x1f\x7f-\x9f@]+"
 
 # Texts. The length is counted in characters (Unicode code points).

@@ -123,7 +123,7 @@ def _around(service: str) -> tuple[Topic, ...]:
         ),
         Topic(
             name=f"{service}.dead-letters", kind="dead-letters", owner=service, readers=("operators",), partitions=1,
-            key="none", about=f"Records that {service} cannot read, with the reason.", retention_ms=30 * DAY_MS,
+            key="letter id", about=f"Records that {service} cannot read, with the reason.", retention_ms=30 * DAY_MS,
             max_message_bytes=4 * KIB * KIB, settings=_SEGMENTS,
         ),
     )  # fmt: skip

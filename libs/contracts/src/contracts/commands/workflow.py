@@ -78,7 +78,7 @@ class DraftQueue(_Taken, QueueShape):
 
 
 class PublishQueue(_Taken):
-    """Publish the draft of a queue (the subject): new requests take it, running ones keep theirs."""
+    """Publish the draft of a queue (the subject is its name): new requests take it, running ones keep theirs."""
 
     type: ClassVar[str] = "workflow.publish-queue"
 
