@@ -76,3 +76,4 @@ bench: setup ## Measure (all, or one: BENCH=submit)
 .PHONY: docs
 docs: setup ## Write the generated references anew
 	$(BIN)/python -m contracts.generate
+	$(BIN)/python -m chassis.describe docs intake workflow approvals billing notifications

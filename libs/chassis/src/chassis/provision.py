@@ -164,7 +164,6 @@ def main(arguments: Sequence[str]) -> int:
     """Provision the named services' schemas, then every topic; 2 and one plain line for a wrong setting."""
     parser = argparse.ArgumentParser(prog="python -m chassis.provision", description="Schemas, logins and topics.")
     parser.add_argument("services", nargs="+", metavar="SERVICE")
-    parser.add_argument("--replication", type=int, default=-1, help="of topics (default: the broker's)")
     options = parser.parse_args(arguments)
     try:
         settings = read(ProvisionSettings, "provision")
@@ -176,18 +175,16 @@ def main(arguments: Sequence[str]) -> int:
     except WrongSetting as wrong:
         print(f"provision: {wrong}", file=sys.stderr)
         return 2
-    asyncio.run(_everything(settings, options.services, passwords, options.replication))
+    asyncio.run(_everything(settings, options.services, passwords))
     return 0
 
 
-async def _everything(
-    settings: ProvisionSettings, services: Sequence[str], passwords: Mapping[str, str], replication: int
-) -> None:
+async def _everything(settings: ProvisionSettings, services: Sequence[str], passwords: Mapping[str, str]) -> None:
     packages = {service: f"{service}.migrations" for service in services}
     admin_url = settings.admin_database_url.get_secret_value()
     await provision(admin_url, packages, prefix=settings.prefix, passwords=passwords)
     topics = Topics(settings.prefix, settings.partitions, **kafka.options(settings))
-    await topics.apply(replication=replication)
+    await topics.apply()
 
 
 if __name__ == "__main__":

@@ -20,22 +20,25 @@ class CommonSettings(BaseSettings):
     `_FILE` behind the name the value is read from that file (mounted secrets). Nothing else is read, no `.env`.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     env: Literal["production", "development", "test"] = "production"
-    """Where it runs. Only `development` and `test` allow the development issuer, plain http keys and the docs page."""
+    """Where it runs. Only `development` and `test` allow the development issuer, keys over plain http and `/openapi.json`."""
     prefix: Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,19})?$")] = ""
     """Put before topics, consumer groups, sources, schemas and roles, so that installations can share servers."""
 
     kafka_bootstrap: Annotated[str, Field(min_length=1)]
     """`host:port[,host:port…]`"""
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How Kafka is spoken to. SASL needs user name and password, and TLS in production."""
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_username: str | None = None
     kafka_password: SecretStr | None = None
     kafka_ca_file: Path | None = None
+    """Certificates that the brokers are checked against; the system's without it."""
     kafka_cert_file: Path | None = None
     kafka_key_file: Path | None = None
+    """With `kafka_cert_file`: who this process is, for brokers that ask for a certificate."""
     partitions: Annotated[int, Field(ge=1, le=64)] = 12
     """Partitions of every stream; chosen at install and fixed for its life."""
 
@@ -72,9 +75,12 @@ class ServiceSettings(CommonSettings):
     relay_database_url: SecretStr | None = None
     """The relay's own login; the relay role uses `database_url` without it."""
     database_pool: Annotated[int, Field(ge=1, le=200)] = 8
+    """Connections at most, once for writing and once for reading."""
 
     batch_records: Annotated[int, Field(ge=1, le=2000)] = 500
+    """Records that a worker decides at once, at most."""
     batch_bytes: Annotated[int, Field(ge=1 << 20, le=64 << 20)] = 8 << 20
+    """Bytes that a worker fetches at once, at most."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
@@ -82,18 +88,22 @@ class ServiceSettings(CommonSettings):
     port_file: Path | None = None
     """Where to write `{"role", "host", "port", "pid"}` once the process listens."""
     body_limit: Annotated[int, Field(ge=1024)] = 128 << 10
+    """Bytes of a body over HTTP, at most."""
     concurrency: Count = 2_000
     """Requests in hand at once; what is beyond is answered 503 at once."""
     trusted_proxies: str = ""
     """Addresses whose `Forwarded` headers are believed, as uvicorn takes them."""
     drain_seconds: Annotated[float, Field(gt=0, le=300)] = 20.0
+    """Time to finish what is in hand after SIGTERM; what takes longer ends the process with status 1."""
     docs_url: str = "/problems"
     """Where `docs/problems.md` is published; the `type` of a problem is `<docs_url>#<slug>`."""
 
     jwks_url: str
     """The issuer's key set: `https://…`, or `file:///…`."""
     issuer: Annotated[str, Field(min_length=1)]
+    """What tokens must say in `iss`."""
     audience: Annotated[str, Field(min_length=1)] = "throughline"
+    """What tokens must say in `aud`, among others."""
 
     otlp_endpoint: str | None = None
     """Where spans go (`http://collector:4318`); none are made without it."""
