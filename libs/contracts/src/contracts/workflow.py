@@ -6,15 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.base import ActorRef, Personal
-from contracts.catalogue import (
-    ApprovalGate,
-    CurrentQueue,
-    Person,
-    QueueDefinition,
-    StageDefinition,
-    Team,
-    WaitReason,
-)
+from contracts.catalogue import ApprovalGate, CurrentQueue, Person, QueueDefinition, StageDefinition, Team, WaitReason
 from contracts.commands.workflow import (
     AddNote,
     Assign,
