@@ -148,6 +148,7 @@ async def run(runtime: "Runtime") -> None:
         runtime.settings.kafka_bootstrap.split(","),
         consumer_only=True,
         allow_auto_create_topics=False,
+        apply_types=False,
         graceful_timeout=None,
         logger=None,
     )

@@ -119,6 +119,7 @@ class Subscription:
             fetch_max_bytes=self._batch_bytes,
             listener=self.offsets,
             parser=self._bare,
+            decoder=_whole,
             **options,
         )
         self._subscriber(self._handle)
@@ -130,10 +131,10 @@ class Subscription:
             correlation_id="-",
         )  # fmt: skip
 
-    async def _handle(self, message: Any) -> None:
+    async def _handle(self, batch: Any) -> None:
         async with self.offsets.handling:
             self.offsets.consumer = self._subscriber.consumer
-            for records in in_pieces(message.raw_message, self._batch_bytes):
+            for records in in_pieces(batch, self._batch_bytes):
                 if not await self._done(records):
                     return
                 self.offsets.applied(records)
@@ -186,6 +187,11 @@ class Subscription:
         self._ending = True
         async with self.offsets.handling:
             await self.offsets.commit()
+
+
+async def _whole(message: Any, original: Any) -> Any:
+    """A decoder that leaves the records as they are."""
+    return message.raw_message
 
 
 def in_pieces(records: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
