@@ -7,7 +7,7 @@ from uuid import UUID
 
 from approvals.domain.approval_file import agenda, decide, evolve
 from approvals.domain.facts import ApprovalRequested, ApprovalSettled, VoteCast
-from approvals.domain.state import ApprovalFile, Settled
+from approvals.domain.state import Approval, ApprovalFile, Settled
 from approvals.events import CODEC
 from approvals.schemas import answer
 from approvals.tables import approval_files, approvals, settlements, votes
@@ -18,7 +18,9 @@ def children(request_id: UUID, file: ApprovalFile, fact: Any, now: datetime) -> 
     """The rows that a fact adds; `file` is the state after it."""
     match fact:
         case ApprovalRequested():
-            yield Child(approvals, _asked(request_id, file, fact, now))
+            approval = file.find(fact.approval_id)
+            assert isinstance(approval, Approval)
+            yield Child(approvals, _asked(request_id, file, approval, fact, now))
             for person in fact.approvers:
                 yield _vote(fact.approval_id, person)
         case VoteCast():
@@ -33,7 +35,9 @@ def children(request_id: UUID, file: ApprovalFile, fact: Any, now: datetime) -> 
                         yield _vote(fact.approval_id, person, decision="not-required")
 
 
-def _asked(request_id: UUID, file: ApprovalFile, fact: ApprovalRequested, now: datetime) -> dict[str, Any]:
+def _asked(
+    request_id: UUID, file: ApprovalFile, approval: Approval, fact: ApprovalRequested, now: datetime
+) -> dict[str, Any]:
     return {
         "approval_id": fact.approval_id,
         "request_id": request_id,
@@ -41,11 +45,11 @@ def _asked(request_id: UUID, file: ApprovalFile, fact: ApprovalRequested, now: d
         "number": fact.number,
         "summary": fact.summary,
         "transition_id": fact.transition_id,
-        "from_stage": fact.from_stage,
-        "to_stage": fact.to_stage,
-        "visit_no": fact.visit_no,
+        "from_stage": approval.from_stage,
+        "to_stage": approval.to_stage,
+        "visit_no": approval.visit_no,
         "policy": fact.policy.kind,
-        "needed": fact.needed,
+        "needed": approval.needed,
         "asked_at": now,
         "due_at": fact.due_at,
     }

@@ -6,11 +6,8 @@ from contracts import approvals
 
 CODEC = Codec()
 
-CODEC.told(
-    facts.ApprovalRequested,
-    approvals.ApprovalRequested,
-    private=("from_stage", "to_stage", "visit_no", "content_hash", "needed"),
-)
+CODEC.told(facts.ApprovalRequested, approvals.ApprovalRequested)
 CODEC.told(facts.VoteCast, approvals.VoteCast)
 CODEC.told(facts.ApprovalSettled, approvals.ApprovalSettled)
 CODEC.noted(facts.FileOpened, "approvals.file-opened")
+CODEC.noted(facts.ApprovalOpened, "approvals.approval-opened")

@@ -55,7 +55,7 @@ def _drafted(account: Account, fact: InvoiceDrafted) -> dict[str, Any]:
         "close_no": fact.close_no,
         "status": "draft",
         "number": None,
-        "contact_id": fact.contact_id,
+        "contact_id": account.contact_id,
         "currency": amounts["total"].currency,
         **{name: money.amount for name, money in amounts.items()},
         "lines": tuple(on_invoice(line) for line in draft.lines),

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.domain import facts
+from billing.domain.account import evolve
 from billing.domain.currencies import DECIMALS
 from billing.domain.money import MOST_PRICE, MOST_QUANTITY, Money, net_and_tax, rounded
 from billing.domain.prices import Entry, PriceBookSet
-from billing.domain.state import MOST_LINES, MOST_TEXT, text_size
+from billing.domain.state import MOST_LINES, MOST_TEXT, Account, text_size
 from billing.events import ACCOUNTS, PRICES
 from contracts.billing import ChargeLogged
 from testkit.deciding import check_codec
@@ -61,7 +62,7 @@ def test_every_fact_of_an_account_keeps_its_contract_and_reads_back() -> None:
             logged(),
             facts.ChargeRemoved(LINE, 2),
             invoice(SOLD),
-            facts.InvoiceDrafted(INVOICE, 1, "charge-revision-differs", 1, 2, CONTACT),
+            facts.InvoiceDrafted(INVOICE, 1, "charge-revision-differs", 1, 2),
             facts.NothingToBill(1, "no-charges"),
             facts.CreditNoteIssued(
                 NOTE, "CN-2026-000001", INVOICE, "INV-2026-000001", euro("35.66"), date(2026, 6, 6), "Wrong"
@@ -96,3 +97,25 @@ def test_the_longest_invoice_fits_into_one_event() -> None:
     data = ACCOUNTS.encode(invoice(*[line] * MOST_LINES)).data
     assert data is not None
     assert len(data.encode()) < EVENT_LIMIT
+
+
+def test_an_account_folds_to_the_same_state_after_its_contact_was_erased() -> None:
+    """Erasing leaves `data` alone in the journal: what the state needs must stand there."""
+    kept: Account | None = None
+    erased: Account | None = None
+    draft = facts.InvoiceDrafted(NOTE, 2, "charge-revision-differs", 1, 2)
+    credit = facts.CreditNoteIssued(NOTE, "CN-1", INVOICE, "INV-1", euro("35.66"), date(2026, 6, 6), "Wrong")
+    life = (
+        facts.AccountOpened(CONTACT, "R-1"),
+        logged(),
+        invoice(SOLD),
+        facts.AccountReopened(1),
+        logged(),
+        draft,
+        credit,
+    )
+    for fact in life:
+        row = ACCOUNTS.encode(fact)
+        kept = evolve(kept, fact)
+        erased = evolve(erased, ACCOUNTS.decode(row.type, row.version, row.data, None, None))
+    assert erased == kept

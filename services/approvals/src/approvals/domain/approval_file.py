@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from approvals.domain import policy, rights
-from approvals.domain.facts import ApprovalRequested, ApprovalSettled, Fact, FileOpened, VoteCast
+from approvals.domain.facts import ApprovalOpened, ApprovalRequested, ApprovalSettled, Fact, FileOpened, VoteCast
 from approvals.domain.messages import Ask, CastVote, Open, Withdraw, WithdrawAll
 from approvals.domain.refusals import AlreadyVoted, UnknownApproval
 from approvals.domain.state import SETTLED_KEPT, Approval, ApprovalFile, Settled, Vote
@@ -66,23 +66,20 @@ def ask(file: ApprovalFile, message: Ask, now: datetime, known: Known) -> Sequen
     ]
     approvers = policy.approver_set(message.approvers, message.asked_by, known)
     needed = policy.needed(message.policy, len(approvers))
-    asked = ApprovalRequested(
+    opened = ApprovalOpened(
         approval_id=known.new_id(),
         transition_id=message.transition_id,
-        approvers=approvers,
-        policy=message.policy,
-        number=message.number,
-        due_at=message.due_at or now + LONGEST_WAIT,
         from_stage=message.from_stage,
         to_stage=message.to_stage,
         visit_no=message.visit_no,
         content_hash=message.content_hash,
+        approvers=approvers,
         needed=needed or 1,
-        summary=message.summary,
+        due_at=message.due_at or now + LONGEST_WAIT,
     )
     hopeless = _hopeless(len(approvers), needed)
-    closed = [_settled(_opened(asked), "refused", hopeless)] if hopeless else []
-    return [*superseded, asked, *closed]
+    closed = [_settled(_opened(opened), "refused", hopeless)] if hopeless else []
+    return [*superseded, opened, _requested(opened, message), *closed]
 
 
 def vote(file: ApprovalFile, message: CastVote, known: Known) -> Sequence[Fact]:
@@ -110,8 +107,10 @@ def evolve(state: ApprovalFile | None, fact: Fact) -> ApprovalFile:
     match fact:
         case FileOpened():
             return changed(file, contact_id=fact.contact_id)
-        case ApprovalRequested():
+        case ApprovalOpened():
             return changed(file, open=(*file.open, _opened(fact)))
+        case ApprovalRequested():
+            return file
         case VoteCast(late=True):
             return changed(file, settled=tuple(_with_late_vote(each, fact) for each in file.settled))
         case VoteCast():
@@ -151,7 +150,7 @@ def _settled(approval: Approval, outcome: str, cause: str | None = None) -> Appr
     )
 
 
-def _opened(fact: ApprovalRequested) -> Approval:
+def _opened(fact: ApprovalOpened) -> Approval:
     return Approval(
         approval_id=fact.approval_id,
         transition_id=fact.transition_id,
@@ -162,6 +161,18 @@ def _opened(fact: ApprovalRequested) -> Approval:
         approvers=fact.approvers,
         needed=fact.needed,
         due_at=fact.due_at,
+    )
+
+
+def _requested(opened: ApprovalOpened, message: Ask) -> ApprovalRequested:
+    return ApprovalRequested(
+        approval_id=opened.approval_id,
+        transition_id=opened.transition_id,
+        approvers=opened.approvers,
+        policy=message.policy,
+        number=message.number,
+        due_at=opened.due_at,
+        summary=message.summary,
     )
 
 

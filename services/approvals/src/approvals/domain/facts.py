@@ -15,11 +15,23 @@ class FileOpened:
 
 
 @record
-class ApprovalRequested:
-    """These people are asked. `approvers` is frozen; it may be empty, and is refused at once then.
+class ApprovalOpened:
+    """Noted, before `ApprovalRequested`: what is approved and what it takes. `approvers` is frozen; it may be empty."""
 
-    From `from_stage` on the fields are private: they let the state be folded again.
-    """
+    approval_id: UUID
+    transition_id: UUID
+    from_stage: str
+    to_stage: str
+    visit_no: int
+    content_hash: str
+    approvers: tuple[UUID, ...]
+    needed: int
+    due_at: datetime
+
+
+@record
+class ApprovalRequested:
+    """These people are asked."""
 
     approval_id: UUID
     transition_id: UUID
@@ -27,11 +39,6 @@ class ApprovalRequested:
     policy: Policy
     number: str
     due_at: datetime
-    from_stage: str
-    to_stage: str
-    visit_no: int
-    content_hash: str
-    needed: int
     summary: str | None = None
 
 
@@ -60,4 +67,4 @@ class ApprovalSettled:
     cause: str | None = None
 
 
-Fact = FileOpened | ApprovalRequested | VoteCast | ApprovalSettled
+Fact = FileOpened | ApprovalOpened | ApprovalRequested | VoteCast | ApprovalSettled

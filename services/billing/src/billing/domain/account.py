@@ -65,7 +65,7 @@ def evolve(state: Account | None, fact: Fact) -> Account:
             kept = tuple(line for line in state.lines if line.line_id != fact.line_id)
             return changed(state, revision=fact.revision, lines=kept)
         case InvoiceDrafted():
-            draft = Draft(fact.invoice_id, fact.close_no, fact.contact_id, state.lines)
+            draft = Draft(fact.invoice_id, fact.close_no, state.lines)
             return changed(_closed(state, fact.close_no), lines=(), drafts=(*state.drafts, draft))
         case NothingToBill():
             left = () if fact.reason == "history" else state.lines

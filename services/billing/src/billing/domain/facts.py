@@ -96,7 +96,6 @@ class InvoiceDrafted:
     reason: str
     charge_revision_seen: int
     charge_revision: int
-    contact_id: UUID
 
 
 @record

@@ -30,10 +30,9 @@ def settle(
                 reason="charge-revision-differs",
                 charge_revision_seen=message.charge_revision,
                 charge_revision=account.revision,
-                contact_id=message.contact_id,
             )
         ]
-    return [invoice(known.new_id(), message.close_no, message.contact_id, account.lines, now)]
+    return [invoice(known.new_id(), message.close_no, account.contact_id, account.lines, now)]
 
 
 def issue_draft(account: Account, message: IssueDraft, now: datetime, known: Known) -> Sequence[InvoiceIssued]:
@@ -43,7 +42,7 @@ def issue_draft(account: Account, message: IssueDraft, now: datetime, known: Kno
         raise AlreadyIssued("The draft has become an invoice before.")
     for draft in account.drafts:
         if draft.invoice_id == message.invoice_id:
-            return [invoice(draft.invoice_id, draft.close_no, draft.contact_id, draft.lines, now)]
+            return [invoice(draft.invoice_id, draft.close_no, account.contact_id, draft.lines, now)]
     raise UnknownInvoice("The request has no such draft.")
 
 

@@ -43,7 +43,6 @@ class Draft:
 
     invoice_id: UUID
     close_no: int
-    contact_id: UUID
     lines: tuple[Line, ...]
 
 
