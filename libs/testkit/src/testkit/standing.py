@@ -94,7 +94,9 @@ class Standing:
         said = self._envelope(f"/{client.name}", command, subject)
         commands = self.runtime.service.commands
         key, headers = str(subject).encode(), to_headers(said)
-        found = inbound.inbound(commands, client.name, client, headers, key, _bytes(command))
+        found = inbound.inbound(
+            commands, client.name, client, headers, key, command.model_dump_json(exclude_unset=True).encode()
+        )
         if isinstance(found, inbound.RefusedCommand):
             return Outcome(subject, refused=found.refused)
         assert isinstance(found, inbound.Arrived), found

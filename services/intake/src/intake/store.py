@@ -23,7 +23,7 @@ _ORGANISATION = TypeAdapter(Organisation)
 def _newest(*where: ColumnElement[bool]) -> Statement:
     return statement(
         select(submissions.c.id, submissions.c.state)
-        .where(*where, submissions.c.id < bindparam("before"))
+        .where(*where, submissions.c.id < bindparam("before"), submissions.c.number.is_not(None))
         .order_by(submissions.c.id.desc())
         .limit(bindparam("limit"))
     )
@@ -41,7 +41,7 @@ def _sharing() -> Select[Any]:
 _ONE = (
     select(submissions, submission_contents.c.description, submission_contents.c.custom)
     .outerjoin(submission_contents, submission_contents.c.id == submissions.c.id)
-    .where(submissions.c.id == bindparam("request"))
+    .where(submissions.c.id == bindparam("request"), submissions.c.number.is_not(None))
 )
 ONE = statement(_ONE)
 ONE_SEEN_BY = statement(
@@ -59,7 +59,11 @@ SUBMITTED_BY = _newest(submissions.c.submitted_by == bindparam("person"))
 OF_NUMBER = _newest(submissions.c.number == bindparam("number"))
 SHARES_WITH = statement(_sharing().where(organisations.c.id == bindparam("organisation")))
 
-CONTACT = statement(select(contacts.c.state, contacts.c.edit_version).where(contacts.c.id == bindparam("contact")))
+CONTACT = statement(
+    select(contacts.c.state, contacts.c.edit_version).where(
+        contacts.c.id == bindparam("contact"), contacts.c.erased.is_not(None)
+    )
+)
 _CONTACTS = (
     select(contacts.c.state, contacts.c.edit_version)
     .where(~contacts.c.erased, contacts.c.id > bindparam("after"))
@@ -71,11 +75,13 @@ CONTACTS_BY_EMAIL = statement(_CONTACTS.where(func.lower(contacts.c.email) == bi
 CONTACTS_OF = statement(_CONTACTS.where(contacts.c.organisation_id == bindparam("organisation")))
 
 ORGANISATION = statement(
-    select(organisations.c.state, organisations.c.edit_version).where(organisations.c.id == bindparam("organisation"))
+    select(organisations.c.state, organisations.c.edit_version).where(
+        organisations.c.id == bindparam("organisation"), organisations.c.name.is_not(None)
+    )
 )
 ORGANISATIONS = statement(
     select(organisations.c.state, organisations.c.edit_version)
-    .where(organisations.c.id > bindparam("after"))
+    .where(organisations.c.id > bindparam("after"), organisations.c.name.is_not(None))
     .order_by(organisations.c.id)
     .limit(bindparam("limit"))
 )

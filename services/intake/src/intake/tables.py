@@ -1,4 +1,7 @@
-"""Tables of this schema. What a person sees of a request is its row; its long texts lie beside it."""
+"""Tables of this schema. What a person sees of a request is its row; its long texts lie beside it.
+
+A row whose first message still waits has no state yet: its columns are null.
+"""
 
 from sqlalchemy import Boolean, Column, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSON
@@ -10,8 +13,8 @@ metadata = MetaData()
 submissions = aggregate_table(
     metadata,
     "submissions",
-    Column("number", Text, nullable=False),
-    Column("contact_id", Uuid, nullable=False),
+    Column("number", Text),
+    Column("contact_id", Uuid),
     Column("organisation_id", Uuid),
     Column("submitted_by", Uuid),
 )
@@ -31,12 +34,12 @@ contacts = aggregate_table(
     Column("name", Text),
     Column("email", Text),
     Column("organisation_id", Uuid),
-    Column("erased", Boolean, nullable=False),
+    Column("erased", Boolean),
 )
 
 organisations = aggregate_table(
     metadata,
     "organisations",
-    Column("name", Text, nullable=False),
-    Column("share_requests", Boolean, nullable=False),
+    Column("name", Text),
+    Column("share_requests", Boolean),
 )

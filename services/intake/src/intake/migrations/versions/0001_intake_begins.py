@@ -25,8 +25,8 @@ def _submissions() -> None:
     op.create_table(
         "submissions",
         *aggregate_columns(),
-        Column("number", Text, nullable=False),
-        Column("contact_id", Uuid, nullable=False),
+        Column("number", Text),
+        Column("contact_id", Uuid),
         Column("organisation_id", Uuid),
         Column("submitted_by", Uuid),
         postgresql_with={"fillfactor": 80},
@@ -50,7 +50,7 @@ def _contacts() -> None:
         Column("name", Text),
         Column("email", Text),
         Column("organisation_id", Uuid),
-        Column("erased", Boolean, nullable=False),
+        Column("erased", Boolean),
         postgresql_with={"fillfactor": 80},
     )
     op.create_index("contacts_of_organisation", "contacts", ["organisation_id", "id"])
@@ -58,7 +58,7 @@ def _contacts() -> None:
     op.create_table(
         "organisations",
         *aggregate_columns(),
-        Column("name", Text, nullable=False),
-        Column("share_requests", Boolean, nullable=False),
+        Column("name", Text),
+        Column("share_requests", Boolean),
         postgresql_with={"fillfactor": 80},
     )
