@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from chassis import naming
 from cli.importing.plan import INTAKE, WORKFLOW, Command
@@ -21,6 +21,7 @@ STREAM = "workflow.requests"
 LOOK_BACK_SECONDS = 600
 """How far before the first known answer the requests' facts are read again."""
 _RECORDS = 2000
+_METADATA_WITHIN = 10.0
 
 
 class NotReady(Exception):
@@ -91,10 +92,11 @@ class Exchange:
         await self._consumer.stop()
 
     async def _partitions(self, topic: str) -> list[TopicPartition]:
-        await self._consumer.topics()
-        found = self._consumer.partitions_for_topic(topic)
-        if not found:
-            raise NotReady(f"there is no topic {topic}: is the client {self._target.client} registered?")
+        try:
+            async with asyncio.timeout(_METADATA_WITHIN):
+                found = await self._producer.partitions_for(topic)
+        except (TimeoutError, UnknownTopicOrPartitionError):
+            raise NotReady(f"there is no topic {topic}: is the client {self._target.client} registered?") from None
         return [TopicPartition(topic, n) for n in sorted(found)]
 
     async def earlier(self) -> AsyncIterator[list[Answer]]:
