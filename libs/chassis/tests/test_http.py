@@ -44,7 +44,7 @@ async def runtime(url: str, token: Any, tmp_path: Path) -> AsyncIterator[Runtime
 async def client(runtime: Runtime, token: Callable[..., str]) -> AsyncIterator[httpx2.AsyncClient]:
     app = http.build(runtime)[1]
     async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app, raise_app_exceptions=False),
+        transport=httpx2.ASGITransport(app),
         base_url="http://toy",
         headers={"authorization": f"Bearer {token('ann', SCOPES)}"},
     ) as found:

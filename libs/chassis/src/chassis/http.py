@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis import bodies, health, positions, problems, telemetry
 from chassis.asked import UnknownOutcome
 from chassis.auth import Caller
+from chassis.commands import CommandRoute
 from chassis.database import Database, Unavailable
 from chassis.decision import Refused
 from chassis.ids import new_id
@@ -225,14 +226,23 @@ async def _handled(request: Request, error: Exception) -> Response:
     refused = translated(error)
     if refused.slug == "internal":
         log.error("request_failed", path=request.url.path, method=request.method, exc_info=error)
+        request.scope["throughline.answered"] = True
     return answer(request.scope, refused)
 
 
 class Door:
-    """Around the whole app: health, overload, ids, traces, times, and the headers that every answer carries."""
+    """Around the whole app: health, overload, ids, traces, times, and the headers that every answer carries.
 
-    def __init__(self, app: ASGIApp, runtime: "Runtime") -> None:
+    Commands with a fixed path are reached from here: the way through FastAPI's stack costs as much as the rest.
+    """
+
+    def __init__(self, app: FastAPI, runtime: "Runtime") -> None:
         self._app = app
+        self._direct = {
+            (route.declared.method, route.path): route
+            for route in app.routes
+            if isinstance(route, CommandRoute) and "{" not in route.path
+        }
         self._health = runtime.health
         self._most = runtime.settings.concurrency
         self._state = runtime
@@ -276,17 +286,32 @@ class Door:
         parent = _traceparent(scope)
         if not (telemetry.sampled(parent) or (parent is None and telemetry.begins(scope["throughline.trace_id"]))):
             scope["throughline.traceparent"] = parent
-            await self._app(scope, receive, send)
+            await self._served(scope, receive, send)
             return
         attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
         name = f"{scope['method']} {scope['path']}"
         with telemetry.span(name, parent, kind=SpanKind.SERVER, attributes=attributes) as span:
             scope["throughline.traceparent"] = telemetry.traceparent_of(span)
             scope["throughline.trace_id"] = f"{span.get_span_context().trace_id:032x}"
-            await self._app(scope, receive, send)
+            await self._served(scope, receive, send)
             route = getattr(scope.get("route"), "path", None)
             if route:
                 span.update_name(f"{scope['method']} {route}")
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._direct.get((scope["method"], scope["path"]))
+        if route is not None:
+            scope["app"], scope["route"], scope["path_params"] = self._app, route, {}
+            try:
+                await route.app(scope, receive, send)
+            except Exception as error:
+                await (await _handled(Request(scope), error))(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        except Exception:
+            if not scope.get("throughline.answered"):  # else it is logged, and the caller has its 500
+                raise
 
     def _observed(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
         key = (getattr(scope.get("route"), "path", "none"), scope["method"] if status != 405 else "other", status)
