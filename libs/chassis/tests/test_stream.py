@@ -137,7 +137,7 @@ async def test_a_body_that_cannot_be_read_makes_its_own_request_wait(
     async with worker(url, kafka, prefix):
         await becomes(lambda: of(fine, totals(database)), (2, 1))
 
-        async def waits() -> bool:
+        async def waits() -> Any:
             rows = await database.fetch("SELECT subject, reason FROM waiting")
             return {(row["subject"], row["reason"]) for row in rows} == {
                 (broken, "body-invalid"), (broken, "behind"), (defect, "error"),
@@ -174,6 +174,7 @@ async def test_documents_are_kept_by_their_highest_sequence_until_their_tombston
         await becomes(lambda: of(str(two), kept()), (2, None))
         await becomes(lambda: of(str(one), kept()), (2, True))
         await becomes(lambda: count(letters(database)), 2)
+    assert sorted(await letters(database)) == ["document-not-storable", "key-wrong"]
 
 
 async def test_a_batch_is_repeated_until_the_database_takes_it(
@@ -212,7 +213,7 @@ async def count(found: Awaitable[list[Any]]) -> int:
 async def becomes(read: Callable[[], Awaitable[Any]], wanted: Any) -> None:
     """Wait until what `read` gives is `wanted`."""
 
-    async def probe() -> bool:
+    async def probe() -> Any:
         found = await read()
         assert found == wanted
         return True

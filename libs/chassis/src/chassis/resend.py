@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from chassis import applying, naming, telemetry
+from chassis.asked import Outcome
 from chassis.clock import utc_now
 from chassis.database import AWAY, Database, Unavailable
 from chassis.ids import jitter, new_id
@@ -57,6 +59,21 @@ async def ask(database: Database, service: str, partitions: int, subject: UUID, 
     await database.execute(sql, *arguments)
     log.info("resend_asked", subject=str(subject), stream=stream, after=after)
     return True
+
+
+class Asking:
+    """The reader's side: asks for what is missing, whoever of its processes found out."""
+
+    def __init__(self, database: Database, service: str, partitions: int) -> None:
+        self._database = database
+        self._service = service
+        self._partitions = partitions
+
+    async def after(self, outcomes: Sequence[Outcome]) -> None:
+        """Ask for what these messages found missing, one ask a request and stream. Raises Unavailable."""
+        gaps = {(outcome.subject, outcome.gap[0]): outcome.gap[1] for outcome in outcomes if outcome.gap is not None}
+        for (subject, stream), after in gaps.items():
+            await ask(self._database, self._service, self._partitions, subject, stream, after)
 
 
 class Answers:

@@ -11,7 +11,7 @@ import structlog
 from faststream.kafka import KafkaBroker
 
 from chassis import deadletters, inbound, naming, resend, telemetry, waiting
-from chassis.asked import Asked, Outcome, Turned
+from chassis.asked import Asked, Turned
 from chassis.database import LOST, Unavailable
 from chassis.deadletters import Letter
 from chassis.decision import Actor
@@ -36,6 +36,7 @@ class Worker:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._partitions = runtime.settings.partitions
+        self._asking = resend.Asking(runtime.database, runtime.name, self._partitions)
         self.ear = ear_of(runtime)
 
     async def apply(self, records: Sequence[Any]) -> None:
@@ -61,7 +62,7 @@ class Worker:
             assert stream is not None
             outcomes = await runtime.deciders[stream.into.name].handle_batch(asked)
             telemetry.heard(asked, outcomes)
-            await self.ask_for_gaps(outcomes)
+            await self._asking.after(outcomes)
 
     async def _store(self, entries: Sequence[tuple[Entry, Any]]) -> list[Letter]:
         """Keep documents; one that the database will not take becomes a dead letter, its neighbours are kept."""
@@ -81,12 +82,6 @@ class Worker:
         topic = naming.plain(self._runtime.prefix, record.topic)
         telemetry.DEAD_LETTERS_TOTAL.labels(topic, dead.reason).inc()
         return Letter(dead, topic, record)
-
-    async def ask_for_gaps(self, outcomes: Sequence[Outcome]) -> None:
-        """Ask for what is missing, one ask a request and stream."""
-        gaps = {(outcome.subject, outcome.gap[0]): outcome.gap[1] for outcome in outcomes if outcome.gap is not None}
-        for (subject, stream), after in gaps.items():
-            await resend.ask(self._runtime.database, self._runtime.name, self._partitions, subject, stream, after)
 
     async def command(self, records: Sequence[Any]) -> None:
         """Decide a batch of clients' commands, aggregate by aggregate; the answers go out with the facts."""

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from chassis import inbound, stream, watching
+from chassis import inbound, resend, stream, watching
 from chassis.agenda import Agenda
 from chassis.asked import Asked
 from chassis.service import messages_of
@@ -47,7 +47,10 @@ def revive_of(runtime: "Runtime") -> Revive:
 
 async def run(runtime: "Runtime") -> None:
     """Sweep until `runtime.stopping`; a sweep in hand is finished first."""
-    agenda = Agenda(runtime.database, runtime.deciders, revive_of(runtime))
+    asking = resend.Asking(runtime.database, runtime.name, runtime.settings.partitions)
+    agenda = Agenda(
+        runtime.database, runtime.deciders, revive_of(runtime), on_outcome=lambda _, outcome: asking.after([outcome])
+    )
     ages = asyncio.create_task(watching.run(runtime))
     try:
         await agenda.run(_UntilStopping(runtime))

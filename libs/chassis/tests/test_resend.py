@@ -1,0 +1,176 @@
+"""Facts from one service to another, whole: told, relayed, heard; gaps mended from the journal; commands answered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+import pytest_asyncio
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from chassis import relay, stream, timers
+from chassis.ids import new_id
+from chassis.service import Runtime, Service
+from contracts.billing import RemoveCharge
+from contracts.exchange import CommandAccepted, CommandRefused, ResendAsked
+from testkit import toyservice
+from testkit.eventually import eventually
+from testkit.streams import PARTITIONS, Wire, body, headers, make_topics
+from testkit.toy import Add, asked, create
+from testkit.toyhearing import BILLING, WORKFLOW, runtime
+
+TOPICS = (
+    "workflow.requests", "workflow.people", "workflow.asks", "workflow.resent", "billing.resent",
+    "billing.dead-letters", "billing.asks",
+)  # fmt: skip
+ROLES = {"worker": stream.run, "relay": relay.run, "timers": timers.run}
+
+
+@pytest_asyncio.fixture
+async def wire(kafka: Any, prefix: str) -> AsyncIterator[Wire]:
+    await make_topics(kafka.bootstrap, prefix, TOPICS, ("billing/erp",))
+    async with Wire(kafka.bootstrap, prefix) as found:
+        yield found
+
+
+@pytest_asyncio.fixture
+async def urls(fresh_database: Any) -> dict[str, str]:
+    return {name: (await fresh_database.template("toy", create)).url for name in ("workflow", "billing")}
+
+
+@asynccontextmanager
+async def role(service: Service, url: str, kafka: Any, prefix: str, name: str) -> AsyncIterator[Runtime]:
+    """One process of a service, drained at the end."""
+    process = runtime(service, url, kafka.bootstrap, prefix, name)
+    task = asyncio.create_task(ROLES[name](process))
+    try:
+        yield process
+    finally:
+        process.stopping.set()
+        await asyncio.wait_for(task, 30)
+        await process.wakeup.close()
+        await process.database.close()
+
+
+async def becomes(read: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    async def probe() -> Any:
+        found = await read()
+        assert found == wanted
+        return True
+
+    await eventually(probe, within=40, every=0.1)
+
+
+async def tills(process: Runtime) -> dict[UUID, int]:
+    return {row["id"]: row["total"] for row in await process.database.read("SELECT id, total FROM tills")}
+
+
+async def test_what_one_service_decides_another_hears(
+    urls: dict[str, str], kafka: Any, prefix: str, wire: Wire
+) -> None:
+    subjects = [uuid4() for _ in range(20)]
+    async with AsyncExitStack() as processes:
+        told = await processes.enter_async_context(role(WORKFLOW, urls["workflow"], kafka, prefix, "relay"))
+        heard = await processes.enter_async_context(role(BILLING, urls["billing"], kafka, prefix, "worker"))
+        for _ in range(3):
+            await told.deciders["tills"].handle_batch([asked(subject, Add(1)) for subject in subjects])
+        await becomes(lambda: tills(heard), dict.fromkeys(subjects, 1 + 2 + 3))
+
+
+async def test_a_gap_is_mended_from_the_producers_journal(
+    urls: dict[str, str], kafka: Any, prefix: str, wire: Wire
+) -> None:
+    subject, other = uuid4(), uuid4()
+    async with role(WORKFLOW, urls["workflow"], kafka, prefix, "relay") as told:
+        decider = told.deciders["tills"]
+        for _ in range(3):
+            await decider.handle(asked(subject, Add(1)))
+        await becomes(lambda: _length(wire.read("workflow.requests")), 3)
+        await _forget(kafka, f"{prefix}.workflow.requests")
+        await decider.handle(asked(subject, Add(1)))
+        await decider.handle(asked(other, Add(1)))
+        async with AsyncExitStack() as processes:
+            heard = await processes.enter_async_context(role(BILLING, urls["billing"], kafka, prefix, "worker"))
+            for name in ("timers", "relay"):
+                await processes.enter_async_context(role(BILLING, urls["billing"], kafka, prefix, name))
+            await becomes(lambda: tills(heard), {subject: 1 + 2 + 3 + 4, other: 1})
+
+            async def settled() -> tuple[Any, ...]:
+                waits = await heard.database.read("SELECT count(*) FROM waiting")
+                rows = await heard.database.read("SELECT blocked FROM tills WHERE id = $1", subject)
+                return waits[0][0], rows[0]["blocked"]
+
+            await becomes(settled, (0, None))
+    asks = [ResendAsked.read(record.value) for record in await wire.read("workflow.asks")]
+    assert [(ask.asker, ask.stream, ask.subject, ask.after) for ask in asks] == [
+        ("billing", "workflow.requests", subject, 0)
+    ]
+
+
+async def test_an_ask_for_what_is_not_told_here_is_passed_over(
+    urls: dict[str, str], kafka: Any, prefix: str, wire: Wire
+) -> None:
+    subject = uuid4()
+    async with role(WORKFLOW, urls["workflow"], kafka, prefix, "relay") as told:
+        await told.deciders["tills"].handle(asked(subject, Add(1)))
+        await becomes(lambda: _length(wire.read("workflow.requests")), 1)
+
+        async def ask(asker: str, stream_name: str) -> None:
+            wanted = ResendAsked(asker=asker, stream=stream_name, subject=subject, after=0)
+            said = headers(prefix, ResendAsked, subject, None, source=f"/{prefix}/billing")
+            await wire.send("workflow.asks", subject, body(wanted), said)
+
+        await wire.send("workflow.asks", subject, b"no ask", [])
+        await ask("nobody", "workflow.requests")
+        await ask("billing", "intake.requests")
+        await ask("billing", "workflow.requests")
+        await becomes(lambda: _length(wire.read("billing.resent")), 1)
+        await becomes(lambda: wire.committed("workflow.relay", "workflow.asks"), 4)
+
+
+async def test_a_clients_commands_are_decided_once_and_answered(
+    urls: dict[str, str], kafka: Any, prefix: str, wire: Wire
+) -> None:
+    await toyservice.register(urls["billing"], "erp", "tills:write")
+    till, command_id = uuid4(), new_id()
+    removal = RemoveCharge(line_id=uuid4())
+    said = headers(prefix, RemoveCharge, till, None, id=command_id, source="/erp")  # type: ignore[arg-type]
+    async with AsyncExitStack() as processes:
+        heard = await processes.enter_async_context(role(BILLING, urls["billing"], kafka, prefix, "worker"))
+        await processes.enter_async_context(role(BILLING, urls["billing"], kafka, prefix, "relay"))
+        await heard.deciders["tills"].handle(asked(till, Add(5)))
+        await wire.send("billing.commands.erp", till, body(removal), said)  # type: ignore[arg-type]
+        await wire.send("billing.commands.erp", till, body(removal), said)  # type: ignore[arg-type]
+        await wire.send("billing.commands.erp", till, b"{}", headers(prefix, RemoveCharge, till, None, source="/erp"))  # type: ignore[arg-type]
+        await wire.send("billing.commands.erp", till, b"{}", [])
+        await becomes(lambda: tills(heard), {till: 4})
+        await becomes(lambda: _length(wire.read("billing.results.erp")), 3)
+        await becomes(lambda: _length(wire.read("billing.dead-letters")), 1)
+    answers = await wire.read("billing.results.erp")
+    accepted = [CommandAccepted.read(one.value) for one in answers if b"answer" in one.value]
+    assert [(one.command_id, one.subject, one.answer["total"]) for one in accepted] == [(command_id, till, 4)] * 2
+    (refused,) = (CommandRefused.read(one.value) for one in answers if b"answer" not in one.value)
+    assert refused.problem.type.endswith("invalid")
+    assert {dict(one.headers)["ce_type"] for one in answers} == {
+        b"throughline.command-accepted.v1", b"throughline.command-refused.v1",
+    }  # fmt: skip
+    assert orjson.loads((await wire.read("billing.dead-letters"))[0].value)["reason"] == "not-a-cloudevent"
+
+
+async def _length(found: Awaitable[list[Any]]) -> int:
+    return len(await found)
+
+
+async def _forget(kafka: Any, topic: str) -> None:
+    """Remove what a topic has, as its retention does in time."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records(
+            {TopicPartition(topic, n): RecordsToDelete(before_offset=-1) for n in range(PARTITIONS)}
+        )
+    finally:
+        await admin.close()
