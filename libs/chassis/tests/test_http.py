@@ -13,6 +13,9 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from chassis import http
+from chassis.clients import Client
+from chassis.ids import new_id
+from chassis.inbound import Arrived, inbound
 from chassis.service import Runtime
 from testkit import toy, toyservice
 
@@ -336,12 +339,65 @@ async def test_facts_of_a_subject_come_in_order_after_a_position(client: Any, to
     problem(await client.get(f"/toy/v1/facts?subject={till}&topic=a.b", headers=reader), 404, "not-found")
 
 
-async def test_operators_see_what_waits_and_let_it_be_tried_again(client: Any, token: Callable[..., str]) -> None:
+async def test_operators_retry_and_skip_what_waits_with_a_reason(
+    client: Any, runtime: Runtime, token: Callable[..., str]
+) -> None:
     operator = {"authorization": f"Bearer {token('ann', 'operate')}"}
     problem(await client.get("/toy/v1/waiting"), 403, "insufficient-scope")
-    assert (await client.get("/toy/v1/waiting", headers=operator)).json()["items"] == []
-    answer = await client.post(f"/toy/v1/waiting/{uuid4()}/retry", headers=operator)
-    problem(answer, 404, "nothing-waits")
+    till = uuid4()
+    first, second = new_id(), new_id()
+    for identifier, amount in ((first, 1), (second, 2)):
+        await wait_for_a_till(runtime, till, identifier, amount)
+    listed = (await client.get("/toy/v1/waiting", headers=operator)).json()["items"]
+    assert [(row["reason"], row["subject"]) for row in listed] == [("unknown", str(till))] * 2
+    skip = f"/toy/v1/waiting/{listed[0]['id']}/skip"
+    wrong = await client.post(skip, json={"reason": ""}, headers=operator)
+    assert problem(wrong, 422, "invalid")["errors"][0]["pointer"] == "/reason"
+    skipped = await client.post(skip, json={"reason": "sent by mistake"}, headers=operator)
+    assert skipped.json() == {"subject": str(till)}
+    problem(await client.post(skip, json={"reason": "again"}, headers=operator), 404, "nothing-waits")
+    assert len((await client.get("/toy/v1/waiting", headers=operator)).json()["items"]) == 1
+    (told,) = await runtime.database.read("SELECT data::text FROM journal WHERE topic = 'toy.results.erp'")
+    answer = json.loads(told["data"])
+    assert (answer["command_id"], answer["problem"]["detail"][:15]) == (str(first), "sent by mistake")
+    retried = await client.post(f"/toy/v1/waiting/{till}/retry", headers=operator)
+    assert retried.json() == {"messages": 1}
+    problem(await client.post(f"/toy/v1/waiting/{uuid4()}/retry", headers=operator), 404, "nothing-waits")
+
+
+async def wait_for_a_till(runtime: Runtime, till: Any, identifier: Any, amount: int) -> None:
+    """Let a client's command wait for a till that is not here."""
+    head = [
+        ("content-type", b"application/json"),
+        *((f"ce_{name}", str(value).encode()) for name, value in {
+            "specversion": "1.0", "id": identifier, "source": "/erp", "type": "toy.withdraw.v1",
+            "time": "2026-01-01T00:00:00Z", "subject": till,
+        }.items()),
+    ]  # fmt: skip
+    record = json.dumps({"amount": amount}).encode()
+    found = inbound(toyservice.COMMANDS, "erp", Client("erp", frozenset({"tills:write"})), head, None, record)
+    assert isinstance(found, Arrived)
+    found.asked.record, found.asked.headers = record, [(name, value) for name, value in head]
+    (outcome,) = await runtime.deciders["tills"].handle_batch([found.asked])
+    assert outcome.waiting
+
+
+async def test_operators_put_dead_letters_away(client: Any, runtime: Runtime, token: Callable[..., str]) -> None:
+    operator = {"authorization": f"Bearer {token('ann', 'operate')}"}
+    await runtime.database.execute("INSERT INTO dead_letters (reason, detail, value) VALUES ('not-json', 'x', '{')")
+    (letter,) = (await client.get("/toy/v1/dead-letters", headers=operator)).json()["items"]
+    assert (letter["reason"], letter["value"]) == ("not-json", "{")
+    path = f"/toy/v1/dead-letters/{letter['id']}/resolve"
+    assert (await client.post(path, json={"reason": "told them"}, headers=operator)).status_code == 200
+    problem(await client.post(path, json={"reason": "told them"}, headers=operator), 404, "not-found")
+    assert (await client.get("/toy/v1/dead-letters", headers=operator)).json()["items"] == []
+
+
+async def test_a_verb_of_operators_takes_no_larger_and_no_other_body(client: Any, token: Callable[..., str]) -> None:
+    headers = {"authorization": f"Bearer {token('ann', 'operate')}", "content-type": "application/json"}
+    path = "/toy/v1/waiting/1/skip"
+    problem(await client.post(path, content=b"{", headers=headers), 400, "malformed-json")
+    problem(await client.post(path, content=b" " * (129 << 10), headers=headers), 413, "too-large")
 
 
 async def test_every_answer_carries_the_security_headers_and_an_id(client: Any) -> None:

@@ -128,6 +128,8 @@ class Fold(Generic[S]):
         """Decide one message. Whatever happens concerns this message alone."""
         entry = self.entries[asked.subject]
         if isinstance(asked.message, Turned):
+            if asked.waiting_id is not None:
+                return self._refused(entry, asked, asked.message.refused)
             outcome = Outcome(asked.subject, refused=asked.message.refused)
             self._answer(asked, outcome)
             return outcome

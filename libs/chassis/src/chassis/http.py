@@ -50,6 +50,8 @@ API's description.)"""
 ANY_CALLER = "*"
 """The scope of a route that every known caller may use; the route itself decides what each may see."""
 
+_SLUGS = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+
 _etag: ContextVar[int | None] = ContextVar("etag", default=None)
 
 
@@ -203,10 +205,12 @@ def translated(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, RequestValidationError):
-        where = {"path": "path", "query": "query", "header": "header"}
+        errors = error.errors()
+        if errors[0]["type"] == "json_invalid":
+            return Problem("malformed-json", errors[0]["msg"])
         wrong = {
-            "/" + "/".join(bodies.escaped(str(where.get(str(step), step))) for step in each["loc"]): each["msg"]
-            for each in error.errors()
+            "".join(f"/{bodies.escaped(str(step))}" for step in each["loc"] if step != "body"): each["msg"]
+            for each in errors
         }
         return Problem("not-found") if all(each.startswith("/path/") for each in wrong) else Problem.invalid(wrong)
     if isinstance(error, UnknownOutcome):
@@ -216,7 +220,9 @@ def translated(error: Exception) -> Refused:
     if isinstance(error, asyncpg.DataError):
         return Problem.invalid({"/query": "a value has the wrong form"})
     if isinstance(error, HTTPException):
-        slug = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(error.status_code)
+        slug = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}.get(
+            error.status_code
+        )
         if slug:
             return Problem(slug, headers=error.headers)
     return Problem("internal")
@@ -308,10 +314,24 @@ class Door:
                 await (await _handled(Request(scope), error))(scope, receive, send)
             return
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive if scope["method"] == "GET" else self._limited(receive), send)
         except Exception:
             if not scope.get("throughline.answered"):  # else it is logged, and the caller has its 500
                 raise
+
+    def _limited(self, receive: Receive) -> Receive:
+        """The same body, but no more of it than is allowed."""
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._state.settings.body_limit:
+                raise HTTPException(413)
+            return message
+
+        return limited
 
     def _observed(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
         key = (getattr(scope.get("route"), "path", "none"), scope["method"] if status != 405 else "other", status)

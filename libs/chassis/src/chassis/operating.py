@@ -5,11 +5,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from chassis import waiting
-from chassis.http import DatabaseDep, PageDep, Routes
+from chassis import deadletters, skipping, waiting
+from chassis.auth import Caller
+from chassis.http import CallerDep, DatabaseDep, PageDep, Routes, RuntimeDep
 from chassis.paging import Listed
+from chassis.problems import Problem
+from contracts.fields import Reason
 
 SCOPE = "operate"
 
@@ -30,6 +33,34 @@ class Waits(BaseModel):
     next_at: datetime | None
     message: str | None
     record: str | None
+
+
+class Dead(BaseModel):
+    """A record that belongs to no request which could wait for it."""
+
+    id: int
+    reason: str
+    detail: str
+    topic: str | None
+    partition: int | None
+    kafka_offset: int | None
+    subject: UUID | None
+    first_at: datetime
+    value: str | None
+
+
+class Because(BaseModel):
+    """Why an operator does it; kept with the message."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+
+
+class Done(BaseModel):
+    """It is done."""
+
+    subject: UUID | None = None
 
 
 class Retried(BaseModel):
@@ -54,7 +85,32 @@ def routes(service: str) -> Routes:
     async def retry(subject: UUID, database: DatabaseDep) -> Retried:
         return Retried(messages=await waiting.retry(database, subject))
 
+    @router.post("/waiting/{identifier}/skip", scope=SCOPE, summary="Pass over a message that waits")
+    async def skip(identifier: int, because: Because, caller: CallerDep, runtime: RuntimeDep) -> Done:
+        return Done(subject=await skipping.skip(runtime, identifier, _signed(caller, because)))
+
+    @router.get("/dead-letters", scope=SCOPE, summary="Records that nobody can read, oldest first")
+    async def dead(database: DatabaseDep, page: PageDep) -> Listed[Dead]:
+        after = page.after_as(int)
+        rows = await deadletters.listed(database, after=after[0] if after else 0, limit=page.fetch)
+        return page.of([_dead(row) for row in rows], key=lambda row: row.id)
+
+    @router.post("/dead-letters/{identifier}/resolve", scope=SCOPE, summary="Put a dead letter away")
+    async def resolve(identifier: int, because: Because, caller: CallerDep, database: DatabaseDep) -> Done:
+        if not await deadletters.resolve(database, identifier, _signed(caller, because)):
+            raise Problem("not-found")
+        return Done()
+
     return router
+
+
+def _signed(caller: Caller, because: Because) -> str:
+    """The reason and who gave it."""
+    return f"{because.reason} ({caller.actor.kind} {caller.actor.id})"
+
+
+def _dead(row: Any) -> Dead:
+    return Dead(**{name: row[name] for name in Dead.model_fields if name != "value"}, value=row["value_text"])
 
 
 def _view(row: Any) -> Waits:

@@ -23,7 +23,7 @@ class CommonSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     env: Literal["production", "development", "test"] = "production"
-    """Where it runs. Only `development` and `test` allow the development issuer, plain http keys and `/openapi.json`."""
+    """Where it runs. Only `development` and `test` allow the development issuer, http:// keys and `/openapi.json`."""
     prefix: Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,19})?$")] = ""
     """Put before topics, consumer groups, sources, schemas and roles, so that installations can share servers."""
 
