@@ -72,6 +72,21 @@ class Doors:
         etag: str | None = None,
         wait: int | None = None,
     ) -> Answer:
+        """`command` by POST."""
+        return await self.command("POST", who, service, path, body, key=key, etag=etag, wait=wait)
+
+    async def command(
+        self,
+        method: str,
+        who: str,
+        service: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        key: str,
+        etag: str | None = None,
+        wait: int | None = None,
+    ) -> Answer:
         """Ask for something under an idempotency key; raises Refused and Unanswered.
 
         `etag` goes as If-Match; `wait` lets the door wait that many seconds for a request that is on its way.
@@ -81,7 +96,7 @@ class Doors:
             headers["if-match"] = etag
         if wait is not None:
             headers["prefer"] = f"wait={wait}"
-        return await self._call("POST", who, service, path, json=body, headers=headers)
+        return await self._call(method, who, service, path, json=body, headers=headers)
 
     async def _call(self, method: str, who: str, service: str, path: str, **options: Any) -> Answer:
         headers = {**options.pop("headers", {}), "authorization": f"Bearer {self._token(who)}"}

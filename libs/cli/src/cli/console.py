@@ -1,0 +1,48 @@
+"""What every command shares: how it speaks, how it fails."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from chassis.topics import WrongTopics
+from cli.door import Refused, Unanswered
+from embedded.errors import NotAvailable, NotStarted
+
+T = TypeVar("T")
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+class Failed(Exception):
+    """A command cannot do what was asked: one plain line."""
+
+
+KNOWN = (Failed, NotAvailable, NotStarted, WrongTopics, Refused, Unanswered, ValueError, OSError)
+
+
+def plainly(work: Callable[[], T]) -> T:
+    """Run a command; what can go wrong is said in one line on standard error, with exit status 1."""
+    try:
+        return work()
+    except KNOWN as error:
+        errors.print(f"throughline: {str(error) or type(error).__name__}", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """`plainly`, for a coroutine."""
+    return plainly(lambda: asyncio.run(work))
+
+
+def as_json(value: Any) -> None:
+    """Print a value as JSON, for programs."""
+    json.dump(value, sys.stdout, indent=2, default=str)
+    sys.stdout.write("\n")

@@ -1,0 +1,80 @@
+"""The sample organisation put in place through the public doors, as an operator would."""
+
+from typing import Any
+
+from chassis.clients import Client
+from cli.clients import register
+from cli.demo import organisation as sample
+from cli.demo.crm import NAME as CRM
+from cli.door import Answer, Doors, Refused
+from cli.running.installation import Installation
+
+SETUP = "set-up"
+SETUP_SCOPES = "people:write catalogue:write contacts:write billing:prices requests:read"
+STAFF_SCOPES = (
+    "requests:read requests:write requests:backdate contacts:read billing:read billing:write approvals:read "
+    "approvals:decide notifications:read"
+)
+CONTACT_SCOPES = "requests:read requests:write"
+_CRM_SCOPES = frozenset({"requests:write"})
+
+
+async def clients(installation: Installation) -> None:
+    """Register the two other systems of the sample: the one that sets up, and the CRM."""
+    await register(installation.running(), Client(SETUP, frozenset(SETUP_SCOPES.split())), ())
+    await register(installation.running(), Client(CRM, _CRM_SCOPES), ("intake",))
+
+
+def scopes_of(login: str) -> str:
+    """What a login's token carries."""
+    if login == SETUP:
+        return SETUP_SCOPES
+    contacts = {contact.login for contact in sample.CONTACTS}
+    return CONTACT_SCOPES if login in contacts else STAFF_SCOPES
+
+
+async def people(doors: Doors) -> None:
+    """Teams, staff, queues, prices, organisations and contacts; what is there already is left as it is."""
+    body: dict[str, Any]
+    for name, title in sample.TEAMS.items():
+        body = {"team_id": str(sample.identity(f"team:{name}")), "name": title}
+        await _make(doors, "workflow", "/teams", body, f"team/{name}")
+    teams = [str(sample.identity(f"team:{name}")) for name in sample.TEAMS]
+    for person in (*sample.AGENTS, *sample.APPROVERS, sample.ADMIN):
+        roles = ["admin", "owner"] if person == sample.ADMIN else ["agent"]
+        if person in sample.APPROVERS:
+            roles = ["approver"]
+        body = {**_somebody(person), "person_id": str(person.id), "roles": roles, "teams": teams}
+        await _make(doors, "workflow", "/people", body, f"person/{person.login}")
+    for queue in sample.queues():
+        name = queue["queue"]
+        await _make(doors, "workflow", f"/queues/{name}/draft", queue, f"draft/{name}", method="PUT")
+        await _make(doors, "workflow", f"/queues/{name}/publish", {}, f"publish/{name}")
+    await _make(doors, "billing", "/price-book", sample.price_book(), "prices", method="PUT")
+    organisations = [str(sample.identity(f"organisation:{name}")) for name in sample.ORGANISATIONS]
+    for (_, title), identifier in zip(sample.ORGANISATIONS.items(), organisations, strict=True):
+        body = {"organisation_id": identifier, "name": title, "share_requests": True}
+        await _make(doors, "intake", "/organisations", body, f"organisation/{title}")
+    for n, contact in enumerate(sample.CONTACTS):
+        body = {
+            **_somebody(contact),
+            "contact_id": str(contact.id),
+            "organisation_id": organisations[n % len(organisations)],
+            "mail_opt_out": ["closed"] if n % 10 == 9 else [],
+        }
+        await _make(doors, "intake", "/contacts", body, f"contact/{contact.login}")
+
+
+def _somebody(person: sample.Somebody) -> dict[str, Any]:
+    return {"name": person.name, "email": person.email, "login": person.login}
+
+
+async def _make(
+    doors: Doors, service: str, path: str, body: dict[str, Any], key: str, *, method: str = "POST"
+) -> Answer | None:
+    try:
+        return await doors.command(method, SETUP, service, path, body, key=f"set-up/{key}")
+    except Refused as refused:
+        if refused.status == 409:
+            return None
+        raise
