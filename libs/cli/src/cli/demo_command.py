@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from chassis.clock import utc_now
 from cli import up_command
 from cli.console import Failed, console, run
 from cli.demo import showing
 from cli.demo.scenes import Played, play_log, play_scenario
 from cli.reconcile.report import line, reconcile, summary
 from cli.running.installation import Installation
-from chassis.clock import utc_now
 
 _QUIET_WITHIN = 90.0
 
@@ -85,7 +85,9 @@ async def _work(
     console.print(showing.table(result))
     console.print(line(ledger, orphans))
     for orphan in orphans[:20]:
-        console.print(f"  {orphan.slug}: {orphan.number or orphan.subject} ({orphan.cause}); {orphan.mend}", markup=False)
+        console.print(
+            f"  {orphan.slug}: {orphan.number or orphan.subject} ({orphan.cause}); {orphan.mend}", markup=False
+        )
     return result
 
 
@@ -112,5 +114,3 @@ async def _settled(installation: Installation) -> tuple[Any, Any]:
         if not orphans or time.monotonic() > deadline:
             return ledger, orphans
         await asyncio.sleep(1.0)
-
-

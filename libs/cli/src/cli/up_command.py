@@ -23,7 +23,9 @@ _DOWN_WITHIN = 60.0
 Directory = Annotated[Path | None, typer.Option("--directory", help="Where its data lies (default: your state home).")]
 
 
-def up(directory: Directory = None, prefix: Annotated[str, typer.Option(help="Put before topics and schemas.")] = "") -> None:
+def up(
+    directory: Directory = None, prefix: Annotated[str, typer.Option(help="Put before topics and schemas.")] = ""
+) -> None:
     """Start Kafka, PostgreSQL and the five services here, and follow their logs until interrupted."""
     run(_up(directory or places.home(), prefix))
 

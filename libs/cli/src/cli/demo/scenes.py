@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from chassis.ids import new_id
-from cli.demo import scenario, setting_up, showing
+from cli.demo import moving_in, scenario, setting_up, showing
 from cli.demo.crm import Crm
 from cli.demo.player import Player
 from cli.door import Doors
-from cli.importing.demo import play as play_import
 from cli.running.installation import Installation
 
 
@@ -55,6 +54,7 @@ async def play_scenario(installation: Installation, requests: int, seed: int) ->
 async def play_log(installation: Installation, log: Path, mapping: Path) -> Played:
     """Move an existing system's log in."""
     begun = time.monotonic()
-    report = await play_import(installation, log, mapping)
+    with showing.progress() as progress:
+        report = await moving_in.play(installation, log, mapping, progress)
     unanswered = [f"{report['unanswered']} commands"] if report["unanswered"] else []
-    return Played(report.get("commands", 0), time.monotonic() - begun, unanswered, report["unexplained"], report)
+    return Played(report["commands"]["applied"], time.monotonic() - begun, unanswered, report["finals"]["unexplained"], report)

@@ -37,7 +37,9 @@ def table(result: dict[str, Any]) -> Table:
     shown.add_row("invoices", f"{result['invoices']}, {totals or 'nothing'}")
     shown.add_row("billing", _counts({k.removeprefix("billing."): v for k, v in result["billed"].items()}))
     shown.add_row("mails", f"{result['mails']} accepted, {result['suppressed']} suppressed by choice or address")
-    shown.add_row("end to end", f"p50 {result['e2e_p50_ms']} ms, p99 {result['e2e_p99_ms']} ms, accepted to mail planned")
+    shown.add_row(
+        "end to end", f"p50 {result['e2e_p50_ms']} ms, p99 {result['e2e_p99_ms']} ms, accepted to mail planned"
+    )
     return shown
 
 
