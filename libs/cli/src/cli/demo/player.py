@@ -71,8 +71,20 @@ class Player:
             body["received_at"] = received.isoformat()
         if life.by == "crm":
             return await self._crm.submit(self._key(life, "submit"), body)
-        answer = await self._doors.post(life.by, "intake", "/requests", body, key=self._key(life, "submit"))
-        return UUID(str(answer.body["request_id"]))
+        return await self._submit_by_hand(life, body)
+
+    async def _submit_by_hand(self, life: Life, body: dict[str, Any]) -> UUID:
+        """Over HTTP; a queue that was published a moment ago may not be known to intake yet."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while True:
+            try:
+                answer = await self._doors.post(life.by, "intake", "/requests", body, key=self._key(life, "submit"))
+            except Refused as refused:
+                if refused.status != 404 or asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.2)
+            else:
+                return UUID(str(answer.body["request_id"]))
 
     async def _step(self, life: Life, request: UUID, n: int, step: Step) -> None:
         key = self._key(life, f"step/{n}")

@@ -38,6 +38,7 @@ async def play_scenario(installation: Installation, requests: int, seed: int) ->
     crm = Crm(installation.bootstrap, installation.prefix)
     try:
         await setting_up.people(doors)
+        await setting_up.known_everywhere(doors)
         await crm.start()
         lives = scenario.lives(seed, requests)
         with showing.progress() as progress:
@@ -57,4 +58,6 @@ async def play_log(installation: Installation, log: Path, mapping: Path) -> Play
     with showing.progress() as progress:
         report = await moving_in.play(installation, log, mapping, progress)
     unanswered = [f"{report['unanswered']} commands"] if report["unanswered"] else []
-    return Played(report["commands"]["applied"], time.monotonic() - begun, unanswered, report["finals"]["unexplained"], report)
+    return Played(
+        report["commands"]["applied"], time.monotonic() - begun, unanswered, report["finals"]["unexplained"], report
+    )

@@ -1,12 +1,13 @@
 """The sample organisation put in place through the public doors, as an operator would."""
 
+import asyncio
 from typing import Any
 
 from chassis.clients import Client
 from cli.clients import register
 from cli.demo import organisation as sample
 from cli.demo.crm import NAME as CRM
-from cli.door import Answer, Doors, Refused
+from cli.door import Answer, Doors, Refused, Unanswered
 from cli.running.installation import Installation
 
 SETUP = "set-up"
@@ -73,8 +74,31 @@ async def _make(
     doors: Doors, service: str, path: str, body: dict[str, Any], key: str, *, method: str = "POST"
 ) -> Answer | None:
     try:
-        return await doors.command(method, SETUP, service, path, body, key=f"set-up/{key}")
+        return await doors.command(method, SETUP, service, path, body, key=str(sample.identity(f"set-up/{key}")))
     except Refused as refused:
         if refused.status == 409:
             return None
         raise
+
+
+_PROBES = (("intake", "/requests"), ("workflow", "/requests"), ("approvals", "/pending"), ("billing", "/price-book"))
+_KNOWN_WITHIN = 60.0
+
+
+async def known_everywhere(doors: Doors) -> None:
+    """Return when every service knows the last person and the last contact of the sample; raises Unanswered."""
+    deadline = asyncio.get_running_loop().time() + _KNOWN_WITHIN
+    for login in (sample.ADMIN.login, sample.CONTACTS[-1].login):
+        for service, path in _PROBES:
+            while await _unknown(doors, login, service, path):
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Unanswered(f"{service} does not know {login} within {_KNOWN_WITHIN:.0f} s")
+                await asyncio.sleep(0.1)
+
+
+async def _unknown(doors: Doors, login: str, service: str, path: str) -> bool:
+    try:
+        await doors.get(login, service, path)
+    except Refused as refused:
+        return refused.slug == "unknown-caller"
+    return False
