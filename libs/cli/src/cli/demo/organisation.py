@@ -61,6 +61,8 @@ REASONS = [
     {"name": "change-window", "pauses": False, "waiting_for": "other"},
 ]
 
+TEAM_OF = {"outage": "team:desk", "change": "team:field", "billing": "team:accounts"}
+
 
 def queues() -> list[dict[str, Any]]:
     """Bodies of `DraftQueue`, one a queue."""
@@ -71,8 +73,8 @@ def queues() -> list[dict[str, Any]]:
     }
     return [
         _queue("outage", "Faults and outages", ["Triage", "Repair", "Verify"], reopen_days=7),
-        _queue("change", "Service changes", ["Assess", "Install"], gates={"Assess": gate}, team="field"),
-        _queue("billing", "Billing questions", ["Answer"], early_resolve=True, team="accounts"),
+        _queue("change", "Service changes", ["Assess", "Install"], gates={"Assess": gate}),
+        _queue("billing", "Billing questions", ["Answer"], early_resolve=True),
     ]
 
 
@@ -84,7 +86,6 @@ def _queue(
     gates: dict[str, Any] | None = None,
     early_resolve: bool = False,
     reopen_days: int = 0,
-    team: str = "desk",
 ) -> dict[str, Any]:
     stages: list[dict[str, Any]] = [{"name": "New", "state": "new"}]
     stages += [{"name": stage, "state": "in-progress"} for stage in between]
@@ -101,7 +102,7 @@ def _queue(
         "reasons": REASONS,
         "early_resolve": early_resolve,
         "reopen_days": reopen_days,
-        "team_id": str(identity(f"team:{team}")),
+        "team_id": str(identity(TEAM_OF[name])),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from cli.demo.crm import Crm
-from cli.demo.organisation import NAMESPACE, identity
+from cli.demo.organisation import NAMESPACE, TEAM_OF, identity
 from cli.demo.scenario import Life, Step
 from cli.door import Doors, Refused, Unanswered
 
@@ -70,6 +70,7 @@ class Player:
             received = datetime.now(UTC) - timedelta(minutes=life.late_minutes)
             body["received_at"] = received.isoformat()
         if life.by == "crm":
+            body["team_id"] = str(identity(TEAM_OF[life.queue]))
             return await self._crm.submit(self._key(life, "submit"), body)
         return await self._submit_by_hand(life, body)
 

@@ -64,14 +64,15 @@ def _life(chance: random.Random, n: int) -> Life:
         impact=chance.choice(("low", "medium", "high")),
         urgency=chance.choice(("low", "medium", "medium", "high")),
         late_minutes=late,
-        steps=tuple(_steps(chance, queue, contact, agent)),
+        steps=tuple(_steps(chance, queue, contact, agent, owned=by == agent)),
     )
 
 
-def _steps(chance: random.Random, queue: str, contact: str, agent: str) -> Iterator[Step]:
+def _steps(chance: random.Random, queue: str, contact: str, agent: str, *, owned: bool) -> Iterator[Step]:
     if chance.random() < 0.05:
         return
-    yield Step("take-over", agent)
+    if not owned:
+        yield Step("take-over", agent)
     if chance.random() < 0.06:
         yield Step("close", contact, {"outcome": "cancelled"})
         return
