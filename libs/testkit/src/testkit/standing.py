@@ -1,4 +1,4 @@
-"""A service as it stands in production, but for Kafka: its migrated schema, its deciders and its HTTP door."""
+"""A service as it stands in production: its migrated schema, its deciders, its HTTP door; with Kafka if wanted."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 import httpx2
 
-from chassis import http, inbound, naming, schema, wiring
+from chassis import http, inbound, naming, relay, schema, stream, wiring
 from chassis.asked import Asked, Outcome
 from chassis.clients import Client
 from chassis.clock import utc_now
@@ -29,6 +29,17 @@ from testkit.databases import Databases
 
 ISSUER = "http://issuer.test"
 _NAMESPACE = UUID("5f0d4b0a-0a58-5c7c-8a39-0f6d0b3a7c12")
+
+
+@asynccontextmanager
+async def at_work(runtime: Runtime) -> AsyncIterator[None]:
+    """Worker and relay of a runtime that was given a Kafka, drained at the end."""
+    tasks = [asyncio.create_task(role(runtime)) for role in (stream.run, relay.run)]
+    try:
+        yield
+    finally:
+        runtime.stopping.set()
+        await asyncio.wait_for(asyncio.gather(*tasks), 30)
 
 
 class Record(NamedTuple):
@@ -69,13 +80,13 @@ class Standing:
         self._heard[subject] += 1
         return self.nth(subject, event, self._heard[subject])
 
-    def nth(self, subject: UUID, event: Any, sequence: int, stream: str | None = None) -> Asked:
+    def nth(self, subject: UUID, event: Any, sequence: int, heard_on: str | None = None) -> Asked:
         """A fact at a certain position; the same position again is the same event.
 
-        With `stream`, `event` is a message of the domain already, heard on that stream.
+        With `heard_on`, `event` is a message of the domain already, heard on that stream.
         """
-        if stream is not None:
-            return _as_heard(subject, event, sequence, stream)
+        if heard_on is not None:
+            return _as_heard(subject, event, sequence, heard_on)
         said = self._envelope(naming.source(self.runtime.prefix, event.service), event, subject)
         said.id, said.sequence = uuid5(_NAMESPACE, f"{event.topic}/{subject}/{sequence}"), sequence
         found = self._ear.decode(Record(event.topic, str(subject).encode(), _bytes(event), to_headers(said)))
@@ -84,10 +95,10 @@ class Standing:
 
     async def hear(self, subject: UUID, *events: Event) -> list[Outcome]:
         """Decide facts of another service, in order."""
-        stream = self.runtime.service.stream
-        assert stream is not None
+        heard = self.runtime.service.stream
+        assert heard is not None
         batch = [self.next(subject, event) for event in events]
-        return await self.decider(stream.into.name).handle_batch(batch)
+        return await self.decider(heard.into.name).handle_batch(batch)
 
     async def command(self, client: Client, subject: UUID, command: Command) -> Outcome:
         """A command on a client's topic, decoded and decided."""
@@ -129,15 +140,15 @@ class Standing:
         )
 
 
-def _as_heard(subject: UUID, message: Any, sequence: int, stream: str) -> Asked:
-    event = uuid5(_NAMESPACE, f"{stream}/{subject}/{sequence}")
+def _as_heard(subject: UUID, message: Any, sequence: int, heard_on: str) -> Asked:
+    event = uuid5(_NAMESPACE, f"{heard_on}/{subject}/{sequence}")
     return Asked(
         subject=subject,
         message=message,
         id=event,
         actor=SYSTEM,
         correlation_id=event,
-        stream=stream,
+        stream=heard_on,
         sequence=sequence,
         record=b"{}",
         headers=[],
@@ -155,9 +166,9 @@ def _body(row: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def standing(
-    service: Service, settings: type[ServiceSettings], databases: Databases, directory: Path
+    service: Service, settings: type[ServiceSettings], databases: Databases, directory: Path, **more: Any
 ) -> AsyncIterator[Standing]:
-    """A service on a database of its own; the schema is migrated once a run and cloned."""
+    """A service on a database of its own; the schema is migrated once a run and cloned. `more` are settings."""
 
     async def build(url: str) -> None:
         url = url.replace("postgresql://", "postgresql+asyncpg://")
@@ -167,7 +178,7 @@ async def standing(
     issuer = Issuer(directory, ISSUER)
     keys = directory / "jwks.json"
     keys.write_text(json.dumps(issuer.key_set()), encoding="utf-8")
-    runtime = wiring.build(service, settings(**_settings(url, keys)), "api")
+    runtime = wiring.build(service, settings(**{**_settings(url, keys), **more}), "api")
     try:
         yield Standing(runtime, issuer)
     finally:
