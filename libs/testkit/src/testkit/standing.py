@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 import httpx2
 
-from chassis import http, inbound, naming, relay, schema, stream, wiring
+from chassis import http, inbound, naming, relay, schema, stream, timers, wiring
 from chassis.asked import Asked, Outcome
 from chassis.clients import Client
 from chassis.clock import utc_now
@@ -33,8 +33,8 @@ _NAMESPACE = UUID("5f0d4b0a-0a58-5c7c-8a39-0f6d0b3a7c12")
 
 @asynccontextmanager
 async def at_work(runtime: Runtime) -> AsyncIterator[None]:
-    """Worker and relay of a runtime that was given a Kafka, drained at the end."""
-    tasks = [asyncio.create_task(role(runtime)) for role in (stream.run, relay.run)]
+    """Worker, relay and timers of a runtime that was given a Kafka, drained at the end."""
+    tasks = [asyncio.create_task(role(runtime)) for role in (stream.run, relay.run, timers.run)]
     try:
         yield
     finally:

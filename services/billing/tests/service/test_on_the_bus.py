@@ -102,7 +102,7 @@ class Erp:
                     return dict(record.headers)["ce_type"].decode(), body
             return None
 
-        found: tuple[str, dict[str, Any]] = await self._eventually(answered, within=60)
+        found: tuple[str, dict[str, Any]] = await self._eventually(answered, within=60, every=0.25)
         return found
 
 
@@ -121,7 +121,7 @@ async def test_S52_a_request_is_charged_closed_and_billed_exactly_once_by_topics
         async def billed() -> bool:
             return len(await wire.read("billing.accounts")) >= 2
 
-        await eventually(billed, within=60)
+        await eventually(billed, within=60, every=0.25)
         kind, late = await erp.command(request, billing.LogCharge(sku="CABLE"))
         assert (kind, late["problem"]["title"]) == ("throughline.command-refused.v1", "request-closed")
     records = await wire.read("billing.accounts")
