@@ -27,19 +27,23 @@ USES_A_DATABASE = "async def test_database(fresh_database): open('seen', 'w').wr
 HANGS = "import time\ndef test_hangs(postgres):\n    open('seen', 'w').write(postgres.url)\n    time.sleep(600)"
 
 
+pytestmark = pytest.mark.servers  # some need none, but a whole run each is too slow for the quick ones
+
+
 def command(folder: Path, source: str, *arguments: str) -> list[str]:
     (folder / "test_it.py").write_text(source)
     (folder / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nmarkers = servers"
     )
-    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    plugins = [word for name in ("xdist.plugin", "pytest_asyncio.plugin", "testkit.plugin") for word in ("-p", name)]
+    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugins, *arguments]
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """Servers' data goes below `folder`, so that what is left of it can be seen."""
     (folder / "tmp").mkdir(exist_ok=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
-    return inherited | {"TMPDIR": str(folder / "tmp")} | more
+    return inherited | {"TMPDIR": str(folder / "tmp"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | more
 
 
 def run(folder: Path, source: str, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -49,13 +53,13 @@ def run(folder: Path, source: str, *arguments: str, **env: str) -> "subprocess.C
         env=environment(folder, **env),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=110,
     )
 
 
 def left_behind(folder: Path) -> list[str]:
     """Servers' directories that a run has left, once it had time to clear them away."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         left = [path.name for path in (folder / "tmp").iterdir() if path.name.startswith("throughline-")]
         if not left:
@@ -64,7 +68,6 @@ def left_behind(folder: Path) -> list[str]:
     return left
 
 
-@pytest.mark.servers
 def test_workers_share_one_server_which_ends_with_the_run(tmp_path: Path) -> None:
     told = run(tmp_path, USES_POSTGRES, "-n", "2", "--dist", "load")
     assert "4 passed" in told.stdout, told.stdout + told.stderr
@@ -74,7 +77,6 @@ def test_workers_share_one_server_which_ends_with_the_run(tmp_path: Path) -> Non
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.servers
 def test_a_killed_run_leaves_no_server_and_no_data(tmp_path: Path) -> None:
     with subprocess.Popen(command(tmp_path, HANGS, "-n", "1"), cwd=tmp_path, env=environment(tmp_path)) as process:
         deadline = time.monotonic() + 60
@@ -98,7 +100,6 @@ def test_asking_for_a_server_marks_the_test(tmp_path: Path) -> None:
     assert "1 passed, 4 deselected" in told.stdout, told.stdout + told.stderr
 
 
-@pytest.mark.servers
 async def test_given_servers_are_used_and_left_clean(tmp_path: Path, postgres: PostgresServer) -> None:
     told = run(tmp_path, USES_A_DATABASE, DATABASE_URL=postgres.url, KAFKA_BOOTSTRAP="127.0.0.1:1")
     assert "1 passed" in told.stdout, told.stdout + told.stderr

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 LONGEST_FUNCTION = 40
@@ -143,7 +144,12 @@ def imported(path: Path) -> list[str]:
 
 
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
+    return _parsed(path.read_text(), str(path))
+
+
+@cache
+def _parsed(text: str, name: str) -> ast.Module:
+    return ast.parse(text, name)
 
 
 def _functions(path: Path) -> Iterator[Functions]:
