@@ -17,6 +17,10 @@ from chassis.partition import partition_of
 
 _NAMESPACE = UUID("b8a1f9de-4b8b-5a1e-9d0a-5d8f3a3e2c77")
 _TOLD_BYTES = 1 << 20
+_KEPT = (
+    "SELECT d.topic, d.partition, d.kafka_offset FROM unnest($1::text[], $2::int[], $3::bigint[]) u(topic, n, at) "
+    "JOIN dead_letters d ON d.topic = u.topic AND d.partition = u.n AND d.kafka_offset = u.at"
+)
 _LIST = (
     "SELECT id, reason, detail, topic, partition, kafka_offset, subject, first_at, resolved_at, resolution, "
     "encode(value, 'escape') AS value_text FROM dead_letters WHERE id > $1 AND resolved_at IS NULL ORDER BY id LIMIT $2"
@@ -36,11 +40,15 @@ class Letter(NamedTuple):
 
 
 async def keep(database: Database, service: str, partitions: int, letters: Sequence[Letter]) -> None:
-    """Write dead letters, each once, and tell them on `<service>.dead-letters`, in one statement."""
-    rows = [_row(letter) for letter in letters]
-    journal = [_told(service, partitions, letter) for letter in letters]
-    sql, arguments = applying.apply_statement([Filled(applying.DEAD, columns_of(rows))], partitions, journal)
-    await database.execute(sql, *arguments)
+    """Write dead letters and tell them on `<service>.dead-letters`, in one statement; those kept before are passed."""
+    places = [(letter.topic, letter.record.partition, letter.record.offset) for letter in letters]
+    kept = {tuple(row) for row in await database.read(_KEPT, *columns_of(places))}
+    new = [letter for letter, place in zip(letters, places, strict=True) if place not in kept]
+    if new:
+        told = [_told(service, partitions, letter) for letter in new]
+        dead = Filled(applying.DEAD, columns_of([_row(letter) for letter in new]))
+        sql, arguments = applying.apply_statement([dead], partitions, told)
+        await database.execute(sql, *arguments)
 
 
 async def listed(database: Database, *, after: int, limit: int) -> list[asyncpg.Record]:
@@ -85,7 +93,7 @@ def _told(service: str, partitions: int, letter: Letter) -> tuple[Any, ...]:
         "original_value": None if too_large else _base64(value),
     }
     return (
-        partition_of(identifier.bytes, partitions), identifier, f"{service}.dead-letters", "throughline.dead-letter", 1,
-        str(identifier), identifier, None, utc_now(), '{"kind":"system"}', identifier, None, 0, None, None, None,
-        to_json(body), None, None,
+        partition_of(str(identifier).encode(), partitions), identifier, f"{service}.dead-letters",
+        "throughline.dead-letter", 1, str(identifier), identifier, None, utc_now(), '{"kind":"system"}', identifier,
+        None, 0, None, None, None, to_json(body), None, None,
     )  # fmt: skip

@@ -87,9 +87,11 @@ class Publisher:
                     linger_ms=0,
                     **self._kafka,
                 )
+                starting = asyncio.create_task(producer.start())
                 try:
-                    await producer.start()
+                    await asyncio.shield(starting)
                 except BaseException:
+                    await _ended(starting)  # a start that is cut off in the middle leaves connections open
                     await _stop(producer)
                     raise
                 self._producer, self._gone = producer, asyncio.get_running_loop().create_future()

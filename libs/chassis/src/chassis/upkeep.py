@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from datetime import date
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,11 +24,13 @@ _AHEAD = (
     "FROM generate_series(0, $1::int) AS n"
 )
 _ASTRAY = "SELECT EXISTS (SELECT 1 FROM journal_default)"
-_DROP = (
-    "SELECT journal_partition_drop($1::date) WHERE NOT EXISTS (SELECT 1 FROM relay_cursor c JOIN journal j "
+_NEEDED = (
+    "SELECT EXISTS (SELECT 1 FROM relay_cursor c JOIN journal j "
     "ON j.grp = c.grp AND (j.seq > c.high OR j.seq = ANY(c.holes)) "
-    "WHERE j.recorded_at >= $1::date AND j.recorded_at < $1::date + interval '1 month')"
+    "WHERE j.recorded_at >= date_trunc('month', $1::date) "
+    "AND j.recorded_at < date_trunc('month', $1::date) + interval '1 month')"
 )
+_DROP = "SELECT journal_partition_drop($1::date)"
 
 
 async def partitions_ahead(database: Database) -> None:
@@ -37,10 +40,11 @@ async def partitions_ahead(database: Database) -> None:
         log.error("journal_rows_without_partition")
 
 
-async def drop_month(database: Database, month: object) -> bool:
+async def drop_month(database: Database, month: date) -> bool:
     """Drop the partition of a past month (a date in it), unless the relay still needs a row of it; whether it did."""
-    rows = await database.read(_DROP, month)
-    return bool(rows and rows[0][0])
+    if (await database.read(_NEEDED, month))[0][0]:
+        return False
+    return bool((await database.read(_DROP, month))[0][0])
 
 
 async def run(database: Database, relay: "Relay", stopping: asyncio.Event) -> None:

@@ -1,0 +1,120 @@
+"""The consumer under a service's hearing: what fails is repeated and never passed by; what is deaf is restarted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from faststream.kafka import KafkaBroker
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis import subscription
+from chassis.database import Unavailable
+from chassis.subscription import Apply, Subscription, Watched, in_pieces, watch
+from testkit.eventually import eventually
+from testkit.streams import Wire, make_topics
+
+
+@given(st.lists(st.integers(0, 30), max_size=40), st.integers(1, 50))
+def test_pieces_are_the_batch_in_its_order_and_none_is_larger_than_allowed(sizes: list[int], most: int) -> None:
+    records = [SimpleNamespace(value=b"x" * size if size else None) for size in sizes]
+    pieces = [list(piece) for piece in in_pieces(records, most)]
+    assert [record for piece in pieces for record in piece] == records
+    assert all(pieces)
+    assert all(len(piece) == 1 or sum(len(r.value or b"") for r in piece) <= most for piece in pieces)
+
+
+@pytest_asyncio.fixture
+async def wire(kafka: Any, prefix: str) -> AsyncIterator[Wire]:
+    await make_topics(kafka.bootstrap, prefix, ("workflow.requests",))
+    async with Wire(kafka.bootstrap, prefix) as found:
+        yield found
+
+
+@asynccontextmanager
+async def subscribed(kafka: Any, prefix: str, apply: Apply) -> AsyncIterator[Subscription]:
+    broker = KafkaBroker(
+        kafka.bootstrap, consumer_only=True, allow_auto_create_topics=False, apply_types=False, graceful_timeout=None,
+        logger=None,
+    )  # fmt: skip
+    found = Subscription(
+        broker, apply, asyncio.Event(), topics=[f"{prefix}.workflow.requests"], group_id=f"{prefix}.billing",
+        max_records=500, batch_bytes=1 << 20,
+    )  # fmt: skip
+    await broker.connect()
+    config = broker.config.broker_config
+    config.builder = partial(Watched, **config.builder.keywords)  # type: ignore[attr-defined]
+    await broker.start()
+    try:
+        yield found
+    finally:
+        await found.finish()
+        await broker.stop()
+
+
+class Applied:
+    """Takes records; fails with each of `errors` first."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.errors = list(errors)
+        self.values: list[bytes] = []
+
+    async def __call__(self, records: Sequence[Any]) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.values += [record.value for record in records]
+
+
+async def test_what_fails_is_repeated_until_it_is_applied_and_then_committed(
+    kafka: Any, prefix: str, wire: Wire
+) -> None:
+    apply = Applied(Unavailable("away"), ValueError("planted"), Unavailable("away"))
+    async with subscribed(kafka, prefix, apply) as found:
+        await wire.send("workflow.requests", uuid4(), b"1", [("reply_to", b"elsewhere"), ("n", None), ("x", b"\xff")])
+        await eventually(lambda: apply.values == [b"1"])
+        await watch(found, {})
+    assert await wire.committed("billing", "workflow.requests") == 1
+
+
+async def test_a_batch_that_can_never_be_applied_ends_the_process_and_is_not_committed(
+    kafka: Any, prefix: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "_LONGEST_PAUSE", 0.05)
+    apply = Applied(*[ValueError("planted")] * 100)
+    async with subscribed(kafka, prefix, apply) as found:
+        await wire.send("workflow.requests", uuid4(), b"1", [])
+        await eventually(lambda: found.broken is not None)
+        with pytest.raises(RuntimeError, match="cannot be applied"):
+            await watch(found, {})
+        apply.errors.clear()
+        key = uuid4()
+        await wire.send("workflow.requests", key, b"2", [])
+    assert apply.values == []
+    assert await wire.committed("billing", "workflow.requests") == 0
+
+
+async def test_a_deaf_consumer_is_restarted_once_and_hears_again(
+    kafka: Any, prefix: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "QUIET_TOO_LONG", 0.5)
+    apply, restarted = Applied(), dict[Subscription, float]()
+    async with subscribed(kafka, prefix, apply) as found:
+        await wire.send("workflow.requests", uuid4(), b"1", [])
+        await eventually(lambda: apply.values == [b"1"])
+        found._subscriber.consumer._coordinator._coordination_task.cancel()  # type: ignore[union-attr]
+        await eventually(lambda: found.quiet_for > 0.5)
+        await watch(found, restarted)
+        assert found in restarted
+        await wire.send("workflow.requests", uuid4(), b"2", [])
+        await eventually(lambda: b"2" in apply.values)
+        await watch(found, restarted)
+        found._subscriber.consumer._coordinator._coordination_task.cancel()  # type: ignore[union-attr]
+        await eventually(lambda: found.quiet_for > 0.5)
+        with pytest.raises(RuntimeError, match="stays deaf"):
+            await watch(found, restarted)
