@@ -9,6 +9,7 @@ from chassis.decision import changed
 from testkit.deciding import NOON, Facts, check_codec
 from workflow import events
 from workflow.domain import facts, messages, queues
+from workflow.domain.fold import evolve
 from workflow.domain.records import Definition, Gate, Person, Policy, Stage, Team
 
 SOMEBODY = UUID(int=7)
@@ -87,3 +88,30 @@ def test_the_text_of_a_note_never_leaves(opened: Callable[..., Any], definition:
     row = events.REQUESTS.encode(note)
     assert "Call back" not in f"{row.data}{row.personal}"
     assert "Call back" in str(row.private)
+
+
+def test_an_erased_life_still_folds_to_where_the_request_stands(
+    opened: Callable[..., Any], definition: Definition
+) -> None:
+    lived = everything_that_happens(opened, definition)[:-3]
+    whole = erased = None
+    for fact in lived:
+        row = events.REQUESTS.encode(fact)
+        left = events.REQUESTS.decode(row.type, row.version, row.data, None, None)
+        whole, erased = evolve(whole, fact), evolve(erased, left)
+    assert whole is not None
+    assert erased is not None
+    for name in (
+        "number",
+        "stage",
+        "state",
+        "visits",
+        "owner_id",
+        "team_id",
+        "priority",
+        "closing",
+        "close_no",
+        "note_no",
+    ):
+        assert getattr(erased, name) == getattr(whole, name), name
+    assert (erased.summary, erased.description, erased.custom) == (None, None, {})

@@ -1,6 +1,7 @@
 """What workflow states about a request.
 
 Names and fields are the contract's; beyond it stand `at` (when it took effect) and what only workflow itself needs.
+Those have defaults, because they go when the contact is erased; `at` is None then and at no other time.
 """
 
 from datetime import datetime
@@ -9,6 +10,8 @@ from uuid import UUID
 
 from chassis.decision import record
 from workflow.domain.records import Policy
+
+NOBODY = UUID(int=0)
 
 
 @record
@@ -40,13 +43,13 @@ class RequestOpened:
     received_at: datetime
     due_at: datetime | None
     mode: str
-    at: datetime
-    target: int | None
-    description: str | None
-    category: str | None
-    custom: dict[str, Any] | None
-    occurred_at: datetime
-    external_reference: str | None
+    at: datetime | None = None
+    target: int | None = None
+    description: str | None = None
+    category: str | None = None
+    custom: dict[str, Any] | None = None
+    occurred_at: datetime | None = None
+    external_reference: str | None = None
 
 
 @record
@@ -55,11 +58,11 @@ class RequestRejected:
 
     reason: str
     detail: str
-    number: str
-    contact_id: UUID
-    queue: str
-    queue_version: int
-    at: datetime
+    number: str = ""
+    contact_id: UUID = NOBODY
+    queue: str = ""
+    queue_version: int = 0
+    at: datetime | None = None
 
 
 @record
@@ -74,7 +77,7 @@ class StageChanged:
     reason: str | None
     transition_id: UUID | None
     due_at: datetime | None
-    at: datetime
+    at: datetime | None = None
 
 
 @record
@@ -92,9 +95,9 @@ class TransitionRequested:
     number: str
     asked_by: By
     due_at: datetime | None
-    closing: bool
-    charge_revision: int
-    at: datetime
+    closing: bool = False
+    charge_revision: int = 0
+    at: datetime | None = None
 
 
 @record
@@ -103,7 +106,7 @@ class TransitionWithdrawn:
 
     transition_id: UUID
     cause: str
-    at: datetime
+    at: datetime | None = None
 
 
 @record
@@ -113,7 +116,7 @@ class GrantStale:
     transition_id: UUID
     approval_id: UUID
     cause: str
-    at: datetime
+    at: datetime | None = None
 
 
 @record
@@ -123,7 +126,7 @@ class TransitionDenied:
     transition_id: UUID
     approval_id: UUID
     outcome: str
-    at: datetime
+    at: datetime | None = None
 
 
 @record
@@ -141,7 +144,7 @@ class WaitBegan:
     reason: str
     pauses: bool
     waiting_for: str
-    at: datetime
+    at: datetime | None = None
 
 
 @record
@@ -150,7 +153,7 @@ class WaitEnded:
 
     reason: str
     due_at: datetime | None
-    at: datetime
+    at: datetime | None = None
 
 
 @record
@@ -161,7 +164,7 @@ class OwnerAssigned:
     team_id: UUID | None
     previous_owner_id: UUID | None
     previous_team_id: UUID | None
-    at: datetime
+    at: datetime | None = None
 
 
 @record
@@ -173,8 +176,8 @@ class PriorityChanged:
     urgency: str
     impact: str
     due_at: datetime | None
-    target: int | None
-    at: datetime
+    target: int | None = None
+    at: datetime | None = None
 
 
 @record
@@ -186,7 +189,7 @@ class RequestEdited:
     category: str | None
     custom: dict[str, Any] | None
     fields: tuple[str, ...]
-    at: datetime
+    at: datetime | None = None
 
 
 @record
@@ -195,9 +198,9 @@ class NoteAdded:
 
     note_id: UUID
     note_no: int
-    text: str
-    by: By
-    at: datetime
+    text: str | None = None
+    by: By = By("system")
+    at: datetime | None = None
 
 
 @record
@@ -208,7 +211,7 @@ class MessagePosted:
     text: str | None
     by: By
     from_staff: bool
-    at: datetime
+    at: datetime | None = None
 
 
 @record
@@ -248,7 +251,7 @@ class RequestReopened:
     visit_no: int
     reason: str | None
     due_at: datetime | None
-    at: datetime
+    at: datetime | None = None
 
 
 @record
@@ -256,7 +259,7 @@ class WentLive:
     """History mode ended."""
 
     due_at: datetime | None
-    at: datetime
+    at: datetime | None = None
 
 
 @record

@@ -1,12 +1,18 @@
-"""`evolve`: what each fact makes of a request. Decides nothing, refuses nothing."""
+"""`evolve`: what each fact makes of a request. Decides nothing, refuses nothing.
+
+Of an erased request the facts have lost what never left the house, their times among it: stage, owner, waits and
+outcome fold as ever, the clock only as far as public facts say.
+"""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chassis.decision import changed
 from workflow.domain import facts, sla
 from workflow.domain.state import REJECTED, Closing, Hold, ServiceRequest, Transition
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def evolve(request: ServiceRequest | None, fact: Any) -> ServiceRequest:
@@ -33,9 +39,9 @@ def _opened(fact: facts.RequestOpened) -> ServiceRequest:
         category=fact.category,
         custom=fact.custom or {},
         external_reference=fact.external_reference,
-        occurred_at=fact.occurred_at,
+        occurred_at=fact.occurred_at or fact.received_at,
         received_at=fact.received_at,
-        changed_at=fact.at,
+        changed_at=fact.at or fact.received_at,
         stage=fact.stage,
         state=fact.state,
         visits={fact.stage: fact.visit_no},
@@ -49,6 +55,7 @@ def _opened(fact: facts.RequestOpened) -> ServiceRequest:
 
 
 def _rejected(fact: facts.RequestRejected) -> ServiceRequest:
+    at = fact.at or _EPOCH
     return ServiceRequest(
         number=fact.number,
         contact_id=fact.contact_id,
@@ -61,16 +68,16 @@ def _rejected(fact: facts.RequestRejected) -> ServiceRequest:
         category=None,
         custom={},
         external_reference=None,
-        occurred_at=fact.at,
-        received_at=fact.at,
-        changed_at=fact.at,
+        occurred_at=at,
+        received_at=at,
+        changed_at=at,
         stage="",
         state=REJECTED,
         visits={},
         priority="",
         urgency="",
         impact="",
-        clock=sla.complete(sla.start(None, fact.at), fact.at, cancelled=True),
+        clock=sla.complete(sla.start(None, at), at, cancelled=True),
     )
 
 
@@ -81,16 +88,16 @@ def _stage_changed(request: ServiceRequest, fact: facts.StageChanged) -> Service
         state=fact.state,
         visits={**request.visits, fact.to_stage: fact.visit_no},
         transition=None,
-        changed_at=fact.at,
+        changed_at=_at(request, fact),
     )
 
 
 def _transition_requested(request: ServiceRequest, fact: facts.TransitionRequested) -> ServiceRequest:
     transition = Transition(
         fact.transition_id, fact.from_stage, fact.to_stage, fact.visit_no, fact.content_hash, fact.asked_by,
-        fact.at, fact.closing, fact.charge_revision,
+        _at(request, fact), fact.closing, fact.charge_revision,
     )  # fmt: skip
-    return changed(request, transition=transition, changed_at=fact.at)
+    return changed(request, transition=transition, changed_at=_at(request, fact))
 
 
 def _transition_over(
@@ -98,7 +105,9 @@ def _transition_over(
 ) -> ServiceRequest:
     waiting = request.transition
     over = waiting is not None and waiting.transition_id == fact.transition_id
-    return changed(request, transition=None if over else waiting, changed_at=_later(request, fact.at))
+    return changed(
+        request, transition=None if over else waiting, changed_at=max(request.changed_at, _at(request, fact))
+    )
 
 
 def _approval_asked(request: ServiceRequest, fact: facts.ApprovalAsked) -> ServiceRequest:
@@ -109,20 +118,21 @@ def _approval_asked(request: ServiceRequest, fact: facts.ApprovalAsked) -> Servi
 
 
 def _wait_began(request: ServiceRequest, fact: facts.WaitBegan) -> ServiceRequest:
-    hold = Hold(fact.reason, fact.pauses, fact.waiting_for, fact.at)
-    clock = sla.pause(request.clock, fact.at) if fact.pauses else request.clock
-    return changed(request, holds=(*request.holds, hold), clock=clock, changed_at=fact.at)
+    at = _at(request, fact)
+    hold = Hold(fact.reason, fact.pauses, fact.waiting_for, at)
+    clock = sla.pause(request.clock, at) if fact.pauses else request.clock
+    return changed(request, holds=(*request.holds, hold), clock=clock, changed_at=_at(request, fact))
 
 
 def _wait_ended(request: ServiceRequest, fact: facts.WaitEnded) -> ServiceRequest:
     holds = tuple(hold for hold in request.holds if hold.reason != fact.reason)
     still = any(hold.pauses for hold in holds)
-    clock = request.clock if still else sla.resume(request.clock, fact.at)
-    return changed(request, holds=holds, clock=clock, changed_at=fact.at)
+    clock = request.clock if still else sla.resume(request.clock, _at(request, fact))
+    return changed(request, holds=holds, clock=clock, changed_at=_at(request, fact))
 
 
 def _owner_assigned(request: ServiceRequest, fact: facts.OwnerAssigned) -> ServiceRequest:
-    return changed(request, owner_id=fact.owner_id, team_id=fact.team_id, changed_at=fact.at)
+    return changed(request, owner_id=fact.owner_id, team_id=fact.team_id, changed_at=_at(request, fact))
 
 
 def _priority_changed(request: ServiceRequest, fact: facts.PriorityChanged) -> ServiceRequest:
@@ -131,8 +141,8 @@ def _priority_changed(request: ServiceRequest, fact: facts.PriorityChanged) -> S
         priority=fact.priority,
         urgency=fact.urgency,
         impact=fact.impact,
-        clock=sla.carry(request.clock, fact.target, fact.at),
-        changed_at=fact.at,
+        clock=request.clock if fact.at is None else sla.carry(request.clock, fact.target, fact.at),
+        changed_at=_at(request, fact),
     )
 
 
@@ -140,15 +150,15 @@ def _edited(request: ServiceRequest, fact: facts.RequestEdited) -> ServiceReques
     values = {name: getattr(fact, name) for name in fact.fields}
     if values.get("custom", {}) is None:
         values["custom"] = {}
-    return changed(request, changed_at=fact.at, **values)
+    return changed(request, changed_at=_at(request, fact), **values)
 
 
 def _note_added(request: ServiceRequest, fact: facts.NoteAdded) -> ServiceRequest:
-    return changed(request, note_no=fact.note_no, changed_at=fact.at)
+    return changed(request, note_no=fact.note_no, changed_at=_at(request, fact))
 
 
 def _message_posted(request: ServiceRequest, fact: facts.MessagePosted) -> ServiceRequest:
-    return changed(request, changed_at=fact.at)
+    return changed(request, changed_at=_at(request, fact))
 
 
 def _breached(request: ServiceRequest, fact: facts.SlaBreached) -> ServiceRequest:
@@ -170,13 +180,13 @@ def _reopened(request: ServiceRequest, fact: facts.RequestReopened) -> ServiceRe
         request,
         closing=None,
         reopenings=request.reopenings + 1,
-        clock=sla.reopen(request.clock, fact.at),
-        changed_at=fact.at,
+        clock=sla.reopen(request.clock, _at(request, fact)),
+        changed_at=_at(request, fact),
     )
 
 
 def _went_live(request: ServiceRequest, fact: facts.WentLive) -> ServiceRequest:
-    return changed(request, mode="live", changed_at=fact.at)
+    return changed(request, mode="live", changed_at=_at(request, fact))
 
 
 def _charges_seen(request: ServiceRequest, fact: facts.ChargesSeen) -> ServiceRequest:
@@ -187,8 +197,10 @@ def _invoice_seen(request: ServiceRequest, fact: facts.InvoiceSeen) -> ServiceRe
     return changed(request, invoice=fact.number)
 
 
-def _later(request: ServiceRequest, at: datetime) -> datetime:
-    return max(request.changed_at, at)
+def _at(request: ServiceRequest, fact: Any) -> datetime:
+    """When a fact took effect; of an erased one nothing is known but that it was not before the last."""
+    at: datetime | None = fact.at
+    return request.changed_at if at is None else at
 
 
 _FOLDS: dict[type, Callable[[ServiceRequest, Any], ServiceRequest]] = {
