@@ -1,5 +1,8 @@
 """PostgreSQL of its own: kept data, crashes, and how it is reached."""
 
+import asyncio
+import os
+import signal
 from pathlib import Path
 
 import asyncpg
@@ -7,6 +10,7 @@ import pytest
 
 from embedded import NotStarted, Postgres
 from embedded.ports import answers
+from testkit import eventually
 
 pytestmark = pytest.mark.servers
 
@@ -32,6 +36,25 @@ async def test_a_killed_server_comes_back_with_all_that_was_committed(tmp_path: 
         assert server.port == port
         assert await run(server.url(), "SELECT count(*) FROM kept") == 1
         lost.terminate()
+
+
+async def test_a_server_that_somebody_killed_is_started_again_though_a_backend_works_on(tmp_path: Path) -> None:
+    with Postgres(tmp_path) as server:
+        busy = await asyncpg.connect(server.url())
+        backend = await busy.fetchval("SELECT pg_backend_pid()")
+        working = asyncio.ensure_future(busy.execute("SELECT count(*) FROM generate_series(1, 1000000000000)"))
+        await eventually(lambda: cpu_ticks(backend) > 10)
+        assert server._child is not None
+        os.kill(server._child.pid, signal.SIGKILL)
+        await eventually(lambda: not server.running)
+        server.restart()
+        assert await run(server.url(), "SELECT 1") == 1
+        with pytest.raises((asyncpg.PostgresError, OSError)):
+            await working
+
+
+def cpu_ticks(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
 
 
 async def test_data_and_password_outlive_the_object(tmp_path: Path) -> None:

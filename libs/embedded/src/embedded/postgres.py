@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from embedded.errors import NotAvailable, NotStarted
 from embedded.ports import LOOPBACK, free_port
-from embedded.process import Child
+from embedded.process import Child, kill_inside
 
 SUPERUSER = "postgres"
 
@@ -97,10 +97,14 @@ class Postgres:
         self._clean()
 
     def kill(self) -> None:
-        """kill -9 of the server with all its backends, as a lost machine; the data stays for `start`."""
+        """kill -9 of the server with all its backends, as a lost machine; the data stays for `start`.
+
+        A server that somebody else killed may have left backends at work, which would be in the way of the next one.
+        """
         if self._child is not None:
             self._child.kill()
             self._child = None
+        kill_inside(self._data)
 
     def restart(self) -> None:
         """Kill and start again: same data, same port."""
