@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-console = Console(highlight=False)
+_FILE_WIDTH = 200
+"""Columns of what goes to a file or another program: lines are not broken there."""
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
 errors = Console(stderr=True, highlight=False)
 
 

@@ -2,16 +2,28 @@
 
 import typer
 
-from cli import demo_command, up_command
+from cli import demo_command, doctor_command, small_commands, trace_command, up_command, waiting_command
 from cli.importing.command import import_log
 
 app = typer.Typer(
-    name="throughline", no_args_is_help=True, add_completion=False, help="Run, try and look after Throughline."
+    name="throughline",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Run, try and look after Throughline.",
 )
 app.command("up")(up_command.up)
 app.command("down")(up_command.down)
 app.command("demo")(demo_command.demo)
 app.command("import")(import_log)
+app.command("trace")(trace_command.trace)
+app.command("doctor")(doctor_command.doctor)
+app.command("token")(small_commands.token)
+app.command("provision")(small_commands.provision)
+app.add_typer(waiting_command.app, name="waiting")
+app.add_typer(small_commands.topics_app, name="topics")
+app.add_typer(small_commands.clients_app, name="clients")
 
 
 def run() -> None:

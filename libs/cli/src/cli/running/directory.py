@@ -24,6 +24,14 @@ class Running:
     smtp: str | None = None
     """The address of the local mail sink, and where it says what it took."""
 
+    def kafka_options(self) -> dict[str, str]:
+        """What aiokafka's clients need to connect."""
+        return {"bootstrap_servers": self.kafka}
+
+    def administrator(self) -> str:
+        """The database's address as an administrator."""
+        return self.database
+
 
 def home() -> Path:
     """The directory of this user's installations; `THROUGHLINE_HOME` names another."""

@@ -1,0 +1,1 @@
+"""What `throughline doctor` looks at, and what it makes of it."""

@@ -1,0 +1,109 @@
+"""Which installation a command speaks to: the one that the environment names, or the one that is up here."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chassis import kafka
+from chassis.clients import Client, save
+from chassis.issuer import Issuer
+from chassis.provision import ProvisionSettings
+from chassis.settings import WrongSetting, read
+from cli.clients import schemas
+from cli.console import Failed
+from cli.door import Doors
+from cli.running import directory
+from cli.running.installation import ISSUER, PARTITIONS
+from contracts.registry import SERVICES
+
+OPERATOR = "operator"
+"""The client as which operators' commands call the doors of an installation that is up here."""
+SCOPES = "operate facts:read requests:read"
+
+
+@dataclass
+class Site:
+    """Where an installation's servers and doors are; `database` enters as an administrator."""
+
+    prefix: str
+    partitions: int
+    kafka: Mapping[str, Any]
+    database: str | None
+    services: Mapping[str, str]
+    issuer: Path | None = None
+    given_token: str | None = None
+
+    def token(self, login: str, scopes: str, *, seconds: int = 3600) -> str:
+        """A token of the development issuer. Raises Failed where there is none."""
+        if self.issuer is None:
+            raise Failed("this installation's issuer is not ours; ask it for a token")
+        return Issuer(self.issuer, ISSUER).token(login, scopes, seconds=seconds)
+
+    def kafka_options(self) -> Mapping[str, Any]:
+        """What aiokafka's clients need to connect."""
+        return self.kafka
+
+    def administrator(self) -> str:
+        """The administrator's address of the database. Raises Failed where it is not known."""
+        if self.database is None:
+            raise Failed("THROUGHLINE_ADMIN_DATABASE_URL is not set")
+        return self.database
+
+
+def find() -> Site:
+    """The installation of THROUGHLINE_KAFKA_BOOTSTRAP, else the one that is up here.
+
+    Beside what every service reads, THROUGHLINE_TOKEN and <SERVICE>_URL say how to reach the doors. Raises Failed and
+    NotAvailable.
+    """
+    return _named() if os.environ.get("THROUGHLINE_KAFKA_BOOTSTRAP") else _here()
+
+
+def _here() -> Site:
+    running = directory.read()
+    return Site(
+        prefix=running.prefix,
+        partitions=PARTITIONS,
+        kafka={"bootstrap_servers": running.kafka},
+        database=running.database,
+        services=running.services,
+        issuer=Path(running.issuer),
+    )
+
+
+def _named() -> Site:
+    try:
+        settings = read(ProvisionSettings, "provision")
+    except WrongSetting as wrong:
+        raise Failed(str(wrong)) from None
+    return Site(
+        prefix=settings.prefix,
+        partitions=settings.partitions,
+        kafka=kafka.options(settings),
+        database=settings.admin_database_url.get_secret_value(),
+        services={
+            name: url.rstrip("/") for name in SERVICES if (url := os.environ.get(f"{name.upper()}_URL")) is not None
+        },
+        given_token=os.environ.get("THROUGHLINE_TOKEN"),
+    )
+
+
+async def doors(site: Site) -> Doors:
+    """The doors of an installation, entered as an operator. Raises Failed when their addresses are not known."""
+    missing = [f"{name.upper()}_URL" for name in SERVICES if name not in site.services]
+    if missing:
+        raise Failed(f"{', '.join(missing)} not set: where are the services?")
+    token = site.given_token
+    if token is None:
+        token = site.token(OPERATOR, SCOPES)
+        await _known(site)
+    return Doors(site.services, lambda _: token, patience=10.0, connections=8)
+
+
+async def _known(site: Site) -> None:
+    """Let every service of an installation that is up here know the operator."""
+    async with schemas(site) as visits:
+        async for _, connection in visits:
+            await save(connection, Client(OPERATOR, frozenset(SCOPES.split())))

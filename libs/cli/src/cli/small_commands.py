@@ -1,0 +1,117 @@
+"""The small verbs: `token`, `topics`, `clients` and `provision`."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from chassis import provision as provisioning
+from chassis.clients import Client
+from chassis.topics import Topics
+from cli import clients, site
+from cli.console import JsonFlag, as_json, console, plainly, run
+from contracts.registry import SERVICES
+
+topics_app = typer.Typer(no_args_is_help=True, help="Topics at the broker, compared with the contract.")
+clients_app = typer.Typer(no_args_is_help=True, help="Other systems that may command this installation.")
+
+
+def token(
+    login: Annotated[str, typer.Argument(help="Whose: the login of a person or contact, or a client's name.")],
+    scope: Annotated[str, typer.Option(help="What it may do, separated by spaces.")] = "requests:read requests:write",
+    seconds: Annotated[int, typer.Option(min=1, max=30 * 86400, help="How long it is good.")] = 8 * 3600,
+    json: JsonFlag = False,
+) -> None:
+    """Print an access token of the development issuer."""
+    found = plainly(lambda: site.find().token(login, scope, seconds=seconds))
+    if json:
+        as_json({"access_token": found, "token_type": "Bearer", "expires_in": seconds, "scope": scope})
+    else:
+        typer.echo(found)
+
+
+def provision() -> None:
+    """Make schemas, logins and topics, as the environment says; safe to repeat."""
+    raise typer.Exit(provisioning.main(SERVICES))
+
+
+@topics_app.command()
+def plan(json: JsonFlag = False) -> None:
+    """Show what `apply` would make, and what differs from the contract; exit status 1 when anything does."""
+    _changes(apply=False, json=json)
+
+
+@topics_app.command()
+def apply(json: JsonFlag = False) -> None:
+    """Make the topics that are missing; what differs otherwise is shown and left."""
+    _changes(apply=True, json=json)
+
+
+def _changes(*, apply: bool, json: bool) -> None:
+    where = plainly(site.find)
+    topics = Topics(where.prefix, where.partitions, **where.kafka)
+    changes = run(topics.apply() if apply else topics.plan())
+    left = [change for change in changes if not (apply and change.what == "missing")]
+    if json:
+        as_json([{"topic": c.topic, "what": c.what, "wanted": c.wanted, "found": c.found} for c in changes])
+    elif not changes:
+        console.print("every topic is as the contract wants it")
+    else:
+        table = Table("topic", "what", "wanted", "found", box=None, pad_edge=False)
+        for change in changes:
+            done = "made" if change not in left else change.found or "–"
+            table.add_row(change.topic, change.what, change.wanted, done)
+        console.print(table)
+    if left:
+        raise typer.Exit(1)
+
+
+@clients_app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits and hyphens.")],
+    scope: Annotated[str, typer.Option(help="What it may do, separated by spaces.")] = "requests:write",
+    topics: Annotated[str, typer.Option(help="Services that it commands by topic, separated by commas.")] = "",
+    act_for_others: Annotated[bool, typer.Option(help="Its commands may name another actor.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Switch it off instead.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Register another system, or change what it may do: over HTTP as itself, and by a topic pair a service."""
+    by_topic = [service for service in topics.split(",") if service]
+    unknown = [service for service in by_topic if service not in SERVICES]
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}: no such service", param_hint="--topics")
+    client = Client(name, frozenset(scope.split()), act_for_others, not off)
+    where = plainly(site.find)
+    run(clients.register(where, client, by_topic, partitions=where.partitions))
+    if json:
+        as_json({"name": name, "scopes": sorted(client.scopes), "topics": by_topic, "active": client.active})
+        return
+    console.print(f"{name} may {', '.join(sorted(client.scopes))}" if client.active else f"{name} is switched off")
+    for service in by_topic:
+        console.print(f"  it writes {service}.commands.{name} and reads {service}.results.{name}")
+
+
+@clients_app.command("list")
+def listing(json: JsonFlag = False) -> None:
+    """List the registered clients and what each may do, service by service."""
+    found = run(clients.registered(plainly(site.find)))
+    rows = [
+        {
+            "service": service,
+            "name": client.name,
+            "scopes": sorted(client.scopes),
+            "may_act_for_others": client.may_act_for_others,
+            "active": client.active,
+        }
+        for service, known in found.items()
+        for client in known
+    ]
+    if json:
+        as_json(rows)
+        return
+    table = Table("client", "service", "scopes", "acts for others", "active", box=None, pad_edge=False)
+    for service, known in found.items():
+        for client in known:
+            acts, on = ("yes" if each else "no" for each in (client.may_act_for_others, client.active))
+            table.add_row(client.name, service, " ".join(sorted(client.scopes)), acts, on)
+    console.print(table)

@@ -1,0 +1,62 @@
+"""Which installation a command speaks to."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cli import site
+from cli.console import Failed
+from cli.running import directory
+from embedded.errors import NotAvailable
+
+
+@pytest.fixture(autouse=True)
+def nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("THROUGHLINE_") or name.endswith("_URL")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
+
+
+def running(pid: int) -> directory.Running:
+    return directory.Running(pid, "acme", "127.0.0.1:1", "postgresql://x@y/z", "issuer", {"intake": "http://i"})
+
+
+def test_the_installation_that_is_up_here_is_found(tmp_path: Path) -> None:
+    directory.write(tmp_path, running(os.getpid()))
+    found = site.find()
+    assert (found.prefix, found.services) == ("acme", {"intake": "http://i"})
+    assert found.kafka_options() == {"bootstrap_servers": "127.0.0.1:1"}
+    assert found.administrator() == "postgresql://x@y/z"
+
+
+def test_without_one_the_command_says_how_to_start_one() -> None:
+    with pytest.raises(NotAvailable, match="throughline up"):
+        site.find()
+
+
+def test_the_environment_goes_before_what_is_up_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory.write(tmp_path, running(os.getpid()))
+    monkeypatch.setenv("THROUGHLINE_KAFKA_BOOTSTRAP", "kafka:9092")
+    with pytest.raises(Failed, match="DATABASE_URL"):
+        site.find()
+    monkeypatch.setenv("THROUGHLINE_ADMIN_DATABASE_URL", "postgresql://admin@db/x")
+    monkeypatch.setenv("BILLING_URL", "https://billing.example/")
+    found = site.find()
+    assert found.kafka_options()["bootstrap_servers"] == ["kafka:9092"]
+    assert (found.administrator(), found.services) == (
+        "postgresql://admin@db/x",
+        {"billing": "https://billing.example"},
+    )
+
+
+def test_tokens_are_made_by_our_own_issuer_alone(tmp_path: Path) -> None:
+    here = site.Site("", 12, {}, None, {}, issuer=tmp_path / "issuer")
+    assert here.token("ann", "requests:read").count(".") == 2
+    with pytest.raises(Failed, match="issuer"):
+        site.Site("", 12, {}, None, {}).token("ann", "requests:read")
+
+
+async def test_doors_that_are_not_known_are_named() -> None:
+    with pytest.raises(Failed, match="INTAKE_URL"):
+        await site.doors(site.Site("", 12, {}, None, {}, given_token="t"))
