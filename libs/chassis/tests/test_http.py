@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
-from chassis import http
+from chassis import door, http
 from chassis.clients import Client
 from chassis.ids import new_id
 from chassis.inbound import Arrived, inbound
@@ -45,7 +45,7 @@ async def runtime(url: str, token: Any, tmp_path: Path) -> AsyncIterator[Runtime
 
 @pytest_asyncio.fixture
 async def client(runtime: Runtime, token: Callable[..., str]) -> AsyncIterator[httpx2.AsyncClient]:
-    app = http.build(runtime)[1]
+    app = door.build(runtime)[1]
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app),
         base_url="http://toy",
@@ -402,7 +402,7 @@ async def test_a_verb_of_operators_takes_no_larger_and_no_other_body(client: Any
 
 async def test_every_answer_carries_the_security_headers_and_an_id(client: Any) -> None:
     for answer in (await client.get("/toy/v1/tills"), await client.get("/nowhere"), await client.get("/problems")):
-        for name, value in http.SECURITY_HEADERS:
+        for name, value in door.SECURITY_HEADERS:
             assert answer.headers[name.decode()] == value.decode()
         assert len(answer.headers["x-request-id"]) == 32
 
@@ -416,7 +416,7 @@ async def test_the_type_of_a_problem_leads_to_its_explanation(client: Any) -> No
 
 async def test_what_is_too_much_at_once_is_answered_503_at_once(url: str, token: Any, tmp_path: Path) -> None:
     built = toyservice.runtime(url, tmp_path / "jwks.json", concurrency=1)
-    transport = httpx2.ASGITransport(http.build(built)[1])
+    transport = httpx2.ASGITransport(door.build(built)[1])
     headers = {"authorization": f"Bearer {token('ann', SCOPES)}"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://toy", headers=headers) as client:
         slow = asyncio.create_task(client.get(f"/toy/v1/tills/{uuid4()}", headers={"prefer": "wait=1"}))
@@ -428,7 +428,7 @@ async def test_what_is_too_much_at_once_is_answered_503_at_once(url: str, token:
 
 
 async def test_every_route_asks_who_is_calling(runtime: Runtime, client: Any) -> None:
-    app = http.build(runtime)[0]
+    app = door.build(runtime)[0]
     asked = 0
     for path, operations in app.openapi()["paths"].items():
         for method in operations:
@@ -450,7 +450,7 @@ def test_an_app_with_an_open_route_does_not_start() -> None:
 
 
 async def test_the_description_names_every_command_with_its_body(runtime: Runtime) -> None:
-    found = http.build(runtime)[0].openapi()
+    found = door.build(runtime)[0].openapi()
     operation = found["paths"]["/toy/v1/tills/{subject}/deposit"]["post"]
     assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/Deposit")
     assert "actor" not in found["components"]["schemas"]["Deposit"]["properties"]

@@ -15,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.util._once import Once
 
-from chassis import http, logs, telemetry, watching
+from chassis import door, logs, telemetry, watching
 from testkit import toy, toyservice
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -155,7 +155,7 @@ async def test_a_call_and_what_it_causes_are_one_trace(
     token = toyservice.issuer(tmp_path).token("ann", "tills:write")
     runtime = toyservice.runtime(url, tmp_path / "jwks.json")
     headers = {"authorization": f"Bearer {token}", "idempotency-key": "k", "traceparent": PARENT}
-    transport = httpx2.ASGITransport(http.build(runtime)[1])
+    transport = httpx2.ASGITransport(door.build(runtime)[1])
     async with httpx2.AsyncClient(transport=transport, base_url="http://toy", headers=headers) as client:
         till = (await client.post("/toy/v1/tills", json={"amount": 3})).json()["id"]
     (stored,) = await runtime.database.read("SELECT traceparent FROM journal")

@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from aiokafka.errors import KafkaError
 
-from chassis import http, logs, relay, stream, telemetry, timers, wiring
+from chassis import door, logs, relay, stream, telemetry, timers, wiring
 from chassis.database import AWAY, Unavailable
 from chassis.schema import behind
 from chassis.service import Runtime, Service
@@ -80,7 +80,7 @@ class _Process:
             self._service.name, self._role, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio
         )
         server = Server(
-            http.build(runtime)[1] if self._serves_api else Watched(runtime.health),
+            door.build(runtime)[1] if self._serves_api else Watched(runtime.health),
             host=settings.host,
             port=settings.port,
             trusted_proxies=settings.trusted_proxies,

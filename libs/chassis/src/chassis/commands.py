@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from chassis import bodies, positions
 from chassis.aggregate import Aggregate
+from chassis.answers import answer
 from chassis.asked import Asked, Outcome
 from chassis.auth import Caller
 from chassis.clock import utc_now
@@ -226,8 +227,6 @@ class _Endpoint:
         if outcome.error is not None:
             raise outcome.error
         if outcome.refused is not None:
-            from chassis.http import answer
-
             response = answer(scope, outcome.refused)
             if outcome.replayed:
                 response.headers["idempotent-replay"] = "true"

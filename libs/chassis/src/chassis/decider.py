@@ -124,9 +124,7 @@ class Decider(Generic[S]):
         if not batch:
             return []
         with telemetry.deciding(self.aggregate.name, batch):
-            outcomes = await self._handle(batch)
-        telemetry.decided(self.aggregate.name, outcomes)
-        return outcomes
+            return telemetry.decided(self.aggregate.name, await self._handle(batch))
 
     async def _handle(self, batch: Sequence[Asked]) -> list[Outcome]:
         self.counts["batches"] += 1

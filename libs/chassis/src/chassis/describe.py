@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-from chassis import http, problems, wiring
+from chassis import door, problems, wiring
 from chassis.settings import PREFIX, ServiceSettings
 
 _ANY: dict[str, Any] = {
@@ -27,7 +27,7 @@ _ANY: dict[str, Any] = {
 def openapi(service: Any, settings: type[ServiceSettings]) -> str:
     """The OpenAPI description of a service as JSON; nothing is connected for it."""
     runtime = wiring.build(service, settings(**_ANY), "api")
-    return json.dumps(http.build(runtime)[0].openapi(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(door.build(runtime)[0].openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 def settings_page(services: Sequence[tuple[str, type[ServiceSettings]]]) -> str:

@@ -7,7 +7,7 @@ on the way of a message that is not sampled: its `traceparent` is handed on as t
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -135,6 +135,9 @@ class Decided(Protocol):
     waiting: bool
 
 
+D = TypeVar("D", bound=Decided)
+
+
 @contextmanager
 def deciding(aggregate: str, batch: Sequence[Message]) -> Iterator[None]:
     """Measure a batch; a span of its own for each sampled message, under its stored parent and linked to the batch's.
@@ -190,11 +193,12 @@ def _became(outcome: Decided) -> str:
     return "applied" if outcome.refused is None else "refused"
 
 
-def decided(aggregate: str, outcomes: Sequence[Decided]) -> None:
-    """Count what was refused."""
+def decided(aggregate: str, outcomes: list[D]) -> list[D]:
+    """Count what was refused; the same outcomes come back."""
     for outcome in outcomes:
         if outcome.refused is not None:
             DECIDER_REFUSALS_TOTAL.labels(aggregate, outcome.refused.slug).inc()
+    return outcomes
 
 
 def _flags(traceparent: str) -> int:

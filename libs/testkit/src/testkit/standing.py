@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 import httpx2
 
-from chassis import http, inbound, naming, relay, schema, stream, timers, wiring
+from chassis import door, inbound, naming, relay, schema, stream, timers, wiring
 from chassis.asked import Asked, Outcome
 from chassis.clients import Client
 from chassis.clock import utc_now
@@ -62,7 +62,7 @@ class Standing:
         self._heard: Counter[UUID] = Counter()
         self._documents = 0
         self._ear = ear_of(runtime)
-        self._app = http.build(runtime)[1]
+        self._app = door.build(runtime)[1]
 
     def decider(self, aggregate: str) -> Decider[Any]:
         """The decider of an aggregate, by its name."""

@@ -13,7 +13,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from chassis import http, wiring
+from chassis import door, wiring
 from chassis.asked import Asked
 from chassis.clock import utc_now
 from chassis.decision import SYSTEM
@@ -85,7 +85,7 @@ async def door(fresh_database: Any, tmp_path: Path) -> AsyncIterator[Door]:
         for login, (kind, who) in LOGINS.items()
     ]
     await runtime.documents.store(people)
-    transport = httpx2.ASGITransport(app=http.build(runtime)[1])
+    transport = httpx2.ASGITransport(app=door.build(runtime)[1])
     async with httpx2.AsyncClient(transport=transport, base_url="http://door") as client:
         yield Door(runtime, client, issuer)
     await runtime.database.close()

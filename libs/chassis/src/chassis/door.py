@@ -1,0 +1,194 @@
+"""The whole API of a service as uvicorn serves it: FastAPI, and around it what every request goes through."""
+
+import time
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from opentelemetry.trace import SpanKind
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis import facts, health, openapi, operating, problems, telemetry
+from chassis.answers import answer, translated
+from chassis.asked import UnknownOutcome
+from chassis.commands import CommandRoute
+from chassis.database import Unavailable
+from chassis.decision import Refused
+from chassis.http import assert_all_guarded
+from chassis.ids import new_id
+from chassis.problems import Problem
+
+if TYPE_CHECKING:
+    from chassis.service import Runtime
+
+log = structlog.get_logger(__name__)
+
+SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=63072000"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+async def _handled(request: Request, error: Exception) -> Response:
+    refused = translated(error)
+    if refused.slug == "internal":
+        log.error("request_failed", path=request.url.path, method=request.method, exc_info=error)
+        request.scope["throughline.answered"] = True
+    return answer(request.scope, refused)
+
+
+class Door:
+    """Around the whole app: health, overload, ids, traces, times, and the headers that every answer carries.
+
+    Commands with a fixed path are reached from here: the way through FastAPI's stack costs as much as the rest.
+    """
+
+    def __init__(self, app: FastAPI, runtime: "Runtime") -> None:
+        self._app = app
+        self._direct = {
+            (route.declared.method, route.path): route
+            for route in app.routes
+            if isinstance(route, CommandRoute) and "{" not in route.path
+        }
+        self._health = runtime.health
+        self._most = runtime.settings.concurrency
+        self._state = runtime
+        self._in_hand = 0
+        self._observe: dict[tuple[str, str, int], Callable[[float], None]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"] in health.PATHS:
+            await self._health(scope, receive, send)
+        else:
+            await self._request(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        request_id = new_id().hex
+        status = 500
+        scope["throughline.trace_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        self._in_hand += 1
+        try:
+            if self._in_hand > self._most:
+                scope["app"] = self._app
+                await answer(scope, Problem("overloaded", headers={"retry-after": "1"}))(scope, receive, sending)
+            else:
+                await self._traced(scope, receive, sending)
+        finally:
+            self._in_hand -= 1
+            self._observed(scope, status, time.perf_counter() - started)
+
+    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        parent = _traceparent(scope)
+        if not (telemetry.sampled(parent) or (parent is None and telemetry.begins(scope["throughline.trace_id"]))):
+            scope["throughline.traceparent"] = parent
+            await self._served(scope, receive, send)
+            return
+        attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
+        name = f"{scope['method']} {scope['path']}"
+        with telemetry.span(name, parent, kind=SpanKind.SERVER, attributes=attributes) as span:
+            scope["throughline.traceparent"] = telemetry.traceparent_of(span)
+            scope["throughline.trace_id"] = f"{span.get_span_context().trace_id:032x}"
+            await self._served(scope, receive, send)
+            route = getattr(scope.get("route"), "path", None)
+            if route:
+                span.update_name(f"{scope['method']} {route}")
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._direct.get((scope["method"], scope["path"]))
+        if route is not None:
+            scope["app"], scope["route"], scope["path_params"] = self._app, route, {}
+            try:
+                await route.app(scope, receive, send)
+            except Exception as error:
+                await (await _handled(Request(scope), error))(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive if scope["method"] == "GET" else self._limited(receive), send)
+        except Exception:
+            if not scope.get("throughline.answered"):  # else it is logged, and the caller has its 500
+                raise
+
+    def _limited(self, receive: Receive) -> Receive:
+        """The same body, but no more of it than is allowed."""
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._state.settings.body_limit:
+                raise HTTPException(413)
+            return message
+
+        return limited
+
+    def _observed(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+        key = (getattr(scope.get("route"), "path", "none"), scope["method"] if status != 405 else "other", status)
+        observe = self._observe.get(key)
+        if observe is None:
+            observe = self._observe[key] = telemetry.HTTP_REQUEST_SECONDS.labels(*map(str, key)).observe
+        observe(seconds)
+
+
+def _traceparent(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            text: str = value.decode("latin-1")
+            return text if telemetry.context_of(text) else None
+    return None
+
+
+async def _problems_page(request: Request) -> Response:
+    return Response(problems.page(problems.refusals()), media_type="text/markdown; charset=utf-8")
+
+
+def build(runtime: "Runtime") -> tuple[FastAPI, ASGIApp]:
+    """The FastAPI app of a service and, around it, what uvicorn serves."""
+    service, settings = runtime.service, runtime.settings
+    shown = settings.env != "production"
+    app = FastAPI(
+        title=f"Throughline {service.name}",
+        version="1",
+        openapi_url="/openapi.json" if shown else None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.runtime = runtime
+    for kind in _exceptions():
+        app.add_exception_handler(kind, _handled)
+    for route in service.commands.routes(runtime):
+        app.router.routes.append(route)
+    topics = {kind.topic for aggregate in service.aggregates for kind in aggregate.codec.kinds if kind.topic}
+    for routes in (service.routes, facts.routes(service.name, topics), operating.routes(service.name)):
+        routes.install(app)
+    app.add_route("/problems", _problems_page, include_in_schema=False)
+    openapi.install(app, service.commands)
+    assert_all_guarded(app)
+    return app, Door(app, runtime)
+
+
+def _exceptions() -> Iterator[type[Exception]]:
+    yield from (Refused, RequestValidationError, HTTPException, UnknownOutcome, Unavailable)
+    yield from (asyncpg.PostgresError, asyncpg.InterfaceError, Exception)
