@@ -13,10 +13,11 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from chassis import door, wiring
+from chassis import wiring
 from chassis.asked import Asked
 from chassis.clock import utc_now
 from chassis.decision import SYSTEM
+from chassis.door import build
 from chassis.ids import new_id
 from chassis.issuer import Issuer
 from chassis.schema import upgrade
@@ -85,7 +86,7 @@ async def door(fresh_database: Any, tmp_path: Path) -> AsyncIterator[Door]:
         for login, (kind, who) in LOGINS.items()
     ]
     await runtime.documents.store(people)
-    transport = httpx2.ASGITransport(app=door.build(runtime)[1])
+    transport = httpx2.ASGITransport(app=build(runtime)[1])
     async with httpx2.AsyncClient(transport=transport, base_url="http://door") as client:
         yield Door(runtime, client, issuer)
     await runtime.database.close()
