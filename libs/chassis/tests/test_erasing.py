@@ -1,0 +1,53 @@
+"""Erasing a person, as the runtime login: personal fields vanish, the facts stay; nobody else is touched."""
+
+import json
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from chassis.database import Database
+from chassis.erasing import _BEGINNING, erase_ended
+from chassis.provision import Names, provision
+
+pytestmark = pytest.mark.servers
+
+_FACT = (
+    "INSERT INTO journal (grp, seq, event_id, type, version, key, subject, occurred_at, command, persons, data, "
+    "personal, private) VALUES (0, nextval('journal_seq_0'), $1, 'toy.x', 1, 'k', $2, now(), '{\"c\": \"canary\"}', "
+    'ARRAY[$3::uuid], \'{"amount": 1}\', \'{"name": "canary"}\', \'{"text": "canary"}\')'
+)
+
+
+async def test_whose_document_has_ended_is_erased_and_nobody_else(fresh_database: Any, prefix: str) -> None:
+    admin = (await fresh_database()).url
+    (mine,) = await provision(admin, {"toy": "testkit.toymigrations"}, prefix=prefix)
+    gone, stays = uuid4(), uuid4()
+    connection = await asyncpg.connect(mine.database_url)
+    for person in (gone, stays):
+        subject = uuid4()
+        await connection.execute(_FACT, uuid4(), subject, person)
+        await connection.execute(
+            "INSERT INTO message_ids (id, subject, answer, edit_version, sequence, kept_until) "
+            "VALUES ($1, $2, '{\"name\": \"canary\"}', 1, 1, now())", uuid4(), subject,
+        )  # fmt: skip
+    for person, doc in ((gone, None), (stays, json.dumps({"name": "x"}))):
+        await connection.execute(
+            "INSERT INTO documents (kind, id, sequence, doc) VALUES ('contact', $1, 1, $2)", str(person), doc
+        )
+    database = Database(mine.database_url)
+    since = await erase_ended(database, _BEGINNING)
+    await erase_ended(database, since)
+    await database.close()
+    rows = await connection.fetch(
+        "SELECT persons[1] AS person, data::text, row_to_json(journal)::text AS all FROM journal"
+    )
+    answers = await connection.fetch("SELECT answer::text FROM message_ids ORDER BY length(answer::text)")
+    await connection.close()
+    by_person = {UUID(str(row["person"])): row for row in rows}
+    assert "canary" not in by_person[gone]["all"]
+    assert json.loads(by_person[gone]["data"]) == {"amount": 1}
+    assert by_person[stays]["all"].count("canary") == 3
+    assert [row["answer"] for row in answers] == ["{}", '{"name": "canary"}']
+    assert Names("toy", prefix).eraser.endswith("_toy_eraser")
