@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -18,6 +19,7 @@ from chassis.ids import new_id
 from chassis.service import Runtime
 from chassis.topics import Topics
 from contracts import intake, workflow
+from contracts.base import ActorRef
 from contracts.envelope import Envelope, from_headers, to_headers
 from workflow.domain import messages, queues
 from workflow.domain.records import Definition, Stage
@@ -94,17 +96,24 @@ async def submit(runtime: Runtime, event: intake.RequestSubmitted, times: int = 
     await producer.stop()
 
 
-async def test_a_submission_heard_twice_and_before_its_queue_is_told_as_one_open_request(running: Runtime) -> None:
-    now = utc_now()
-    event = intake.RequestSubmitted(
+def submission(received_at: datetime) -> intake.RequestSubmitted:
+    return intake.RequestSubmitted(
         number="R-000001", contact_id=CONTACT, queue="support", queue_version=1, summary="Line is dead",
-        impact="medium", urgency="medium", occurred_at=now, received_at=now, channel="api",
-        submitted_by={"kind": "person", "id": OLGA},
+        impact="medium", urgency="medium", occurred_at=received_at, received_at=received_at, channel="api",
+        submitted_by=ActorRef(kind="person", id=OLGA),
     )  # fmt: skip
+
+
+async def published(runtime: Runtime) -> None:
+    """A queue with an hour for everything."""
     definition = Definition("support", 0, "Support", (Stage("Work", "in-progress"),), {"medium": 60}, {})
-    await submit(running, event, times=2)
     for message in (messages.DraftQueue(definition), messages.PublishQueue()):
-        await _ask(running, "queues", queues.subject_of("support"), message)
+        await _ask(runtime, "queues", queues.subject_of("support"), message)
+
+
+async def test_a_submission_heard_twice_and_before_its_queue_is_told_as_one_open_request(running: Runtime) -> None:
+    await submit(running, submission(utc_now()), times=2)
+    await published(running)
     [(envelope, value)] = await told(running, 1)
     opened = workflow.RequestOpened.model_validate_json(value)
     assert (opened.number, opened.stage, opened.owner_id) == ("R-000001", "New", OLGA)
@@ -117,6 +126,17 @@ async def test_a_submission_heard_twice_and_before_its_queue_is_told_as_one_open
         "request-closed",
     ]
     assert [envelope.sequence for envelope, _ in facts] == [1, 2, 3]
+
+
+async def test_S87_a_breach_rings_by_itself_and_is_dated_when_it_was_due(running: Runtime) -> None:
+    received_at = utc_now() - timedelta(minutes=60) + timedelta(seconds=10)
+    await published(running)
+    await submit(running, submission(received_at))
+    (_, first), (_, second) = await told(running, 2)
+    opened = workflow.RequestOpened.model_validate_json(first)
+    breached = workflow.SlaBreached.model_validate_json(second)
+    assert opened.due_at == breached.due_at == breached.breached_at == received_at + timedelta(minutes=60)
+    assert breached.emitted_at > breached.breached_at
 
 
 async def _ask(runtime: Runtime, aggregate: str, subject: UUID, message: Any) -> None:
