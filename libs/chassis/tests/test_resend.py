@@ -11,7 +11,7 @@ import pytest_asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from chassis import relay, stream, timers
+from chassis import relay, resend, stream, timers
 from chassis.ids import new_id
 from chassis.service import Runtime, Service
 from contracts.billing import RemoveCharge
@@ -108,6 +108,26 @@ async def test_a_gap_is_mended_from_the_producers_journal(
     assert [(ask.asker, ask.stream, ask.subject, ask.after) for ask in asks] == [
         ("billing", "workflow.requests", subject, 0)
     ]
+
+
+async def test_a_service_that_starts_late_catches_up_in_history_mode(
+    urls: dict[str, str], kafka: Any, prefix: str, wire: Wire
+) -> None:
+    subjects = [uuid4() for _ in range(8)]
+    async with role(WORKFLOW, urls["workflow"], kafka, prefix, "relay") as told:
+        decider = told.deciders["tills"]
+        for _ in range(2):
+            await decider.handle_batch([asked(subject, Add(1)) for subject in subjects])
+        await becomes(lambda: _length(wire.read("workflow.requests")), 16)
+        await _forget(kafka, f"{prefix}.workflow.requests")
+        async with role(BILLING, urls["billing"], kafka, prefix, "relay") as late:
+            await resend.bootstrap(late.database, "billing", PARTITIONS, ["workflow.requests"])
+            await becomes(lambda: _length(wire.read("billing.resent")), 16)
+        await decider.handle_batch([asked(subject, Add(1)) for subject in subjects])
+        async with AsyncExitStack() as processes:
+            heard = await processes.enter_async_context(role(BILLING, urls["billing"], kafka, prefix, "worker"))
+            await processes.enter_async_context(role(BILLING, urls["billing"], kafka, prefix, "timers"))
+            await becomes(lambda: tills(heard), dict.fromkeys(subjects, 100 + 200 + 3))
 
 
 async def test_an_ask_for_what_is_not_told_here_is_passed_over(

@@ -24,6 +24,8 @@ E = TypeVar("E", bound=Event)
 
 RECORD_LIMIT = 512 << 10
 DOCUMENT_LIMIT = 2 << 20
+HISTORY = ("ce_history", b"1")
+"""The header of facts that come in bulk."""
 _ERASED = "-erased"
 
 
@@ -41,6 +43,8 @@ class Meta:
     correlation_id: UUID
     causation_id: UUID | None
     hop: int
+    history: bool = False
+    """Whether it comes in bulk to a service that started late: nobody is to be told, nothing to be charged anew."""
 
 
 Handler = Callable[[Any, Meta], Any]
@@ -150,7 +154,7 @@ class Ear:
             raise BadRecord("record-too-large", f"{len(record.value)} bytes")
         return Asked(
             subject=subject,
-            message=self._message(record.value, envelope, subject, topic),
+            message=self._message(record.value, envelope, subject, topic, history=HISTORY in record.headers),
             stream=topic,
             sequence=envelope.sequence,
             record=record.value or b"",
@@ -164,7 +168,7 @@ class Ear:
             **_asked_of(envelope),
         )
 
-    def _message(self, value: bytes | None, envelope: Envelope, subject: UUID, topic: str) -> Any:
+    def _message(self, value: bytes | None, envelope: Envelope, subject: UUID, topic: str, *, history: bool) -> Any:
         assert self._stream is not None
         found = self._stream.handlers.get((envelope.type, envelope.version))
         if found is None:
@@ -180,7 +184,7 @@ class Ear:
             at = "/".join(str(step) for step in first["loc"])
             return Undecodable("body-invalid", f"{event.wire_type()} /{at}: {first['msg']}")
         try:
-            return handler(body, _meta(envelope, subject, topic))
+            return handler(body, _meta(envelope, subject, topic, history=history))
         except Exception as error:
             log.exception("handler_failed", type=envelope.type, id=str(envelope.id))
             return Undecodable("error", f"{type(error).__name__}: {error}")
@@ -188,7 +192,8 @@ class Ear:
     def revive(self, row: Any, envelope_of: Mapping[str, Any], headers: Sequence[tuple[str, bytes]] | None) -> Asked:
         """A waiting record decoded anew: what could not be read before may be readable by this release."""
         envelope = from_headers(headers or [])
-        message = self._message(row["record"], envelope, row["subject"], row["stream"])
+        history = HISTORY in (headers or ())
+        message = self._message(row["record"], envelope, row["subject"], row["stream"], history=history)
         return Asked(
             subject=row["subject"],
             message=message,
@@ -253,7 +258,7 @@ def _asked_of(envelope: Envelope) -> dict[str, Any]:
     }
 
 
-def _meta(envelope: Envelope, subject: UUID, topic: str) -> Meta:
+def _meta(envelope: Envelope, subject: UUID, topic: str, *, history: bool) -> Meta:
     return Meta(
         envelope.id,
         subject,
@@ -265,4 +270,5 @@ def _meta(envelope: Envelope, subject: UUID, topic: str) -> Meta:
         envelope.correlation_id or envelope.id,
         envelope.causation_id,
         envelope.hop,
+        history,
     )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +16,11 @@ from chassis import applying, naming, telemetry
 from chassis.asked import Outcome
 from chassis.clock import utc_now
 from chassis.database import AWAY, Database, Unavailable
+from chassis.hearing import HISTORY
 from chassis.ids import jitter, new_id
 from chassis.journal import to_json
 from chassis.partition import partition_of
-from chassis.publishing import NotSent, Publisher, record_of
+from chassis.publishing import NotSent, Publisher, Record, record_of
 from contracts import registry
 from contracts.exchange import ResendAsked
 
@@ -28,37 +29,61 @@ log = structlog.get_logger(__name__)
 _AGAIN_AFTER = 10.0
 """Seconds in which nobody asks, or answers, the same again."""
 _PAGE = 500
+_BULK_PAUSE = 0.02
+_BULK_WITHIN_MS = 6 * 3600 * 1000
+"""How long one bulk answer may keep the consumer of asks from polling."""
 _MOST = 10_000
 _NOTED = (
     "INSERT INTO asks_sent (subject, topic, asked_at) VALUES ($1, $2, clock_timestamp()) "
     "ON CONFLICT (subject, topic) DO UPDATE SET asked_at = excluded.asked_at "
     f"WHERE asks_sent.asked_at < clock_timestamp() - interval '{_AGAIN_AFTER} seconds' RETURNING 1"
 )
-_FACTS = (
-    "SELECT j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
+_COLUMNS = (
+    "j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
     "j.actor ->> 'kind' AS actor_kind, j.actor ->> 'id' AS actor_id, j.correlation_id, j.causation_id, j.hop, "
-    "j.traceparent, j.data::text AS data, j.personal::text AS personal "
-    "FROM journal j JOIN relay_cursor c ON c.grp = j.grp AND j.seq <= c.high AND j.seq <> ALL(c.holes) "
-    "WHERE j.subject = $1 AND j.topic = $2 AND j.sequence > $3 ORDER BY j.sequence LIMIT $4"
+    "j.traceparent, j.data::text AS data, j.personal::text AS personal"
 )
+_PUBLISHED = "FROM journal j JOIN relay_cursor c ON c.grp = j.grp AND j.seq <= c.high AND j.seq <> ALL(c.holes)"
+_FACTS = (
+    f"SELECT {_COLUMNS} {_PUBLISHED} WHERE j.subject = $1 AND j.topic = $2 AND j.sequence > $3 "
+    "ORDER BY j.sequence LIMIT $4"
+)
+_ALL = f"SELECT {_COLUMNS} {_PUBLISHED} WHERE j.grp = $1 AND j.seq > $2 AND j.topic = $3 ORDER BY j.seq LIMIT $4"
+_GROUPS = "SELECT grp FROM relay_cursor ORDER BY grp"
 
 
 async def ask(database: Database, service: str, partitions: int, subject: UUID, stream: str, after: int) -> bool:
     """Ask a stream's producer for what follows `after`; at most once in ten seconds for a subject and stream."""
     if not await database.read(_NOTED, subject, stream):
         return False
-    producer = stream.split(".")[0]
+    await _tell(database, service, partitions, stream, subject, after)
+    log.info("resend_asked", subject=str(subject), stream=stream, after=after)
+    return True
+
+
+async def bootstrap(database: Database, service: str, partitions: int, streams: Iterable[str]) -> None:
+    """Ask the producers of these streams for everything they ever told: what a service does that starts late.
+
+    It comes marked as history (`Meta.history`). Safe to repeat: what is known already is passed over.
+    """
+    for stream in streams:
+        await _tell(database, service, partitions, stream, None, 0)
+        log.info("bootstrap_asked", stream=stream)
+
+
+async def _tell(
+    database: Database, service: str, partitions: int, stream: str, subject: UUID | None, after: int
+) -> None:
     identifier = new_id()
+    key = subject or identifier
     body = {"asker": service, "stream": stream, "subject": subject, "after": after}
     row = (
-        partition_of(str(subject).encode(), partitions), identifier, f"{producer}.asks", "throughline.resend-asked", 1,
-        str(subject), subject, None, utc_now(), '{"kind":"system"}', identifier, None, 0, None, None, None,
-        to_json(body), None, None,
+        partition_of(str(key).encode(), partitions), identifier, f"{stream.split('.')[0]}.asks",
+        "throughline.resend-asked", 1, str(key), key, None, utc_now(), '{"kind":"system"}', identifier, None, 0, None,
+        None, None, to_json(body), None, None,
     )  # fmt: skip
     sql, arguments = applying.apply_statement([], partitions, [row])
     await database.execute(sql, *arguments)
-    log.info("resend_asked", subject=str(subject), stream=stream, after=after)
-    return True
 
 
 class Asking:
@@ -89,7 +114,7 @@ class Answers:
         self._prefix = prefix
         self._source = naming.source(prefix, service)
         self._streams = {one.name for one in registry.TOPICS if one.owner == service and one.kind == "stream"}
-        self._answered: dict[tuple[str, str, UUID, int], float] = {}
+        self._answered: dict[tuple[str, str, UUID | None, int], float] = {}
 
     async def run(self, stopping: asyncio.Event, **kafka: Any) -> None:
         """Answer asks until told to stop. What is away is waited for; publishing never waits for this."""
@@ -109,6 +134,7 @@ class Answers:
             group_id=naming.group(self._prefix, f"{self._service}.relay"),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
+            max_poll_interval_ms=_BULK_WITHIN_MS,
             **kafka,
         )
         try:
@@ -116,43 +142,66 @@ class Answers:
             while not stopping.is_set():
                 batch = await consumer.getmany(timeout_ms=200, max_records=100)
                 records = [record for found in batch.values() for record in found]
-                for asked in self._to_answer(records):
-                    await self.answer(asked)
+                for asked in _distinct(records):
+                    await self._answer_once(asked, stopping)
                 if records:
                     await consumer.commit()
         finally:
             await consumer.stop()
 
-    def _to_answer(self, records: list[Any]) -> list[ResendAsked]:
+    async def _answer_once(self, asked: ResendAsked, stopping: asyncio.Event) -> None:
         now = time.monotonic()
         self._answered = {key: at for key, at in self._answered.items() if at > now}
-        due = []
-        for asked in _distinct(records):
-            key = asked.asker, asked.stream, asked.subject, asked.after
-            if asked.stream in self._streams and key not in self._answered:
-                self._answered[key] = now + _AGAIN_AFTER
-                due.append(asked)
-        return due
+        key = asked.asker, asked.stream, asked.subject, asked.after
+        if asked.stream not in self._streams or key in self._answered:
+            return
+        if asked.subject is None:
+            await self.answer_all(asked, stopping)
+        else:
+            await self.answer(asked, asked.subject)
+        self._answered[key] = time.monotonic() + _AGAIN_AFTER
 
-    async def answer(self, asked: ResendAsked) -> int:
-        """Send one subject's facts again; how many were sent. Raises NotSent and Unavailable."""
-        topic = f"{asked.asker}.resent"
+    async def answer(self, asked: ResendAsked, subject: UUID) -> None:
+        """Send one subject's facts again, up to a bound. Raises NotSent and Unavailable."""
         after, sent = asked.after, 0
         while sent < _MOST:
-            rows = await self._database.read(_FACTS, asked.subject, asked.stream, after, _PAGE)
+            rows = await self._database.read(_FACTS, subject, asked.stream, after, _PAGE)
             if not rows:
                 break
-            partition = partition_of(rows[0]["key"].encode(), await self._publisher.partitions(topic))
-            await self._publisher.send(topic, partition, [record_of(row, self._source) for row in rows])
+            await self._send(asked, rows)
             after, sent = rows[-1]["sequence"], sent + len(rows)
-        telemetry.RELAY_RESENT_TOTAL.labels(asked.asker).inc(sent)
-        log.info("resent", subject=str(asked.subject), stream=asked.stream, to=asked.asker, facts=sent)
-        return sent
+        log.info("resent", subject=str(subject), stream=asked.stream, to=asked.asker, facts=sent)
+
+    async def answer_all(self, asked: ResendAsked, stopping: asyncio.Event) -> None:
+        """Send a whole stream again, marked as history, page by page so that others get through as well."""
+        sent = 0
+        for (group,) in await self._database.read(_GROUPS):
+            after = 0
+            while rows := await self._database.read(_ALL, group, after, asked.stream, _PAGE):
+                if stopping.is_set():
+                    raise NotSent("the process drains; the ask is answered by the next")
+                await self._send(asked, rows, HISTORY)
+                after, sent = rows[-1]["seq"], sent + len(rows)
+                await asyncio.sleep(_BULK_PAUSE)
+        log.info("resent_all", stream=asked.stream, to=asked.asker, facts=sent)
+
+    async def _send(self, asked: ResendAsked, rows: Sequence[Any], *marks: tuple[str, bytes]) -> None:
+        topic = f"{asked.asker}.resent"
+        count = await self._publisher.partitions(topic)
+        placed: dict[int, list[Record]] = {}
+        for row in rows:
+            record = record_of(row, self._source)
+            placed.setdefault(partition_of(record.key, count), []).append(
+                record._replace(headers=[*record.headers, *marks])
+            )
+        for partition, records in placed.items():
+            await self._publisher.send(topic, partition, records)
+        telemetry.RELAY_RESENT_TOTAL.labels(asked.asker).inc(len(rows))
 
 
 def _distinct(records: list[Any]) -> list[ResendAsked]:
     """The asks of a batch, one a subject, stream and asker: the one that has the least; the unreadable are passed."""
-    found: dict[tuple[str, str, UUID], ResendAsked] = {}
+    found: dict[tuple[str, str, UUID | None], ResendAsked] = {}
     for record in records:
         try:
             asked = ResendAsked.read(record.value or b"")
@@ -167,4 +216,4 @@ def _distinct(records: list[Any]) -> list[ResendAsked]:
     return list(found.values())
 
 
-__all__ = ["Answers", "NotSent", "ask"]
+__all__ = ["Answers", "Asking", "NotSent", "ask", "bootstrap"]

@@ -50,9 +50,10 @@ class ResendAsked(Event):
     asker: Slug
     stream: Line
     """The topic whose facts are missing, without prefix."""
-    subject: UUID
+    subject: UUID | None = None
+    """Null: every request. What comes then carries the header `ce_history: 1`: nobody is to be told of it anew."""
     after: Count
-    """The last sequence that the asker has."""
+    """The last sequence that the asker has; 0 when it asks for every request."""
 
 
 class DeadHeader(Part):

@@ -41,9 +41,11 @@ STREAM = Stream(into=toy.TILLS)
 
 @STREAM.on(workflow.NoteAdded)
 def noted(event: workflow.NoteAdded, meta: Meta) -> toy.Add | None:
-    """Adds the note's number; the number 13 is a planted defect, 7 is passed over."""
+    """Adds the note's number; the number 13 is a planted defect, 7 is passed over; of history it adds a hundredfold."""
     if event.note_no == 13:
         raise ZeroDivisionError("planted")
+    if meta.history:
+        return toy.Add(100 * event.note_no)
     return None if event.note_no == 7 else toy.Add(event.note_no)
 
 
