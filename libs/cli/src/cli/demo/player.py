@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from cli.demo.crm import Crm
-from cli.demo.organisation import NAMESPACE, TEAM_OF, identity
+from cli.demo.organisation import APPROVERS, NAMESPACE, TEAM_OF, identity
 from cli.demo.scenario import Life, Step
 from cli.door import Doors, Refused, Unanswered
 
@@ -115,7 +115,9 @@ class Player:
         await self._until(moved, f"{request} to move after its approval")
 
     async def _refuse(self, request: UUID, key: str, step: Step) -> None:
-        await self._vote(request, key, step.who, "refuse")
+        """Any one of them could still grant it: it is refused when all of them have said no."""
+        for person in APPROVERS:
+            await self._vote(request, f"{key}/{person.login}", person.login, "refuse")
 
         async def settled() -> bool:
             return (await self._request(request))["approval"] is None
