@@ -156,7 +156,7 @@ KEPT_DOCUMENTS = Part(
     "INSERT INTO documents AS d (kind, id, sequence, doc, changed_at) SELECT u.kind, u.id, u.sequence, u.doc::json, "
     "clock_timestamp() FROM unnest({0}::text[], {1}::text[], {2}::bigint[], {3}::text[]) AS u(kind, id, sequence, doc) "
     "ON CONFLICT (kind, id) DO UPDATE SET sequence = excluded.sequence, doc = excluded.doc, "
-    "changed_at = excluded.changed_at WHERE d.sequence < excluded.sequence RETURNING 1",
+    "changed_at = excluded.changed_at, erased_at = NULL WHERE d.sequence < excluded.sequence RETURNING 1",
     4,
     counted=False,
 )

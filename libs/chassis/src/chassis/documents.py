@@ -23,7 +23,8 @@ STORE = """
 INSERT INTO documents AS d (kind, id, sequence, doc, changed_at)
 SELECT u.kind, u.id, u.sequence, u.doc::json, clock_timestamp()
 FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS u(kind, id, sequence, doc)
-ON CONFLICT (kind, id) DO UPDATE SET sequence = excluded.sequence, doc = excluded.doc, changed_at = excluded.changed_at
+ON CONFLICT (kind, id) DO UPDATE SET sequence = excluded.sequence, doc = excluded.doc, changed_at = excluded.changed_at,
+    erased_at = NULL
 WHERE d.sequence < excluded.sequence
 """
 _CHANGED = "SELECT kind, id, doc::text, changed_at FROM documents WHERE kind = ANY($1::text[]) AND changed_at > $2"

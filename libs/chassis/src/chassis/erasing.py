@@ -1,67 +1,127 @@
-"""Erasing a person: whose document has ended, of them no personal field stays in the journal or in kept answers.
+"""Erasing a person: what the contract marks as personal vanishes from the journal, the states and the read models.
 
-Every service does it for itself, soon after it has heard (or told) the end of the document; doing it again is harmless.
+The tombstone of a contact or a person is the order; every service carries it out for itself. The journal loses its
+personal columns first, then each aggregate that names the person is folded anew from what is left. Counts, numbers,
+times and invoices stay. Complete when the retention of topics and backups has passed (architecture, section 4).
 """
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
+import asyncpg
 import structlog
 
-from chassis.database import AWAY, Database, Unavailable
-from chassis.history import ERASE
-
-if TYPE_CHECKING:
-    from chassis.service import Runtime
-
-_EVERY = 2.0
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_OVERLAP = timedelta(seconds=15)
-_AGAIN_AFTER = timedelta(hours=1)
-"""Everybody is looked at again this often: a fact about a person may be written after the person was erased."""
-_ENDED = (
-    "SELECT id, changed_at FROM documents WHERE doc IS NULL AND kind IN ('contact', 'person') AND changed_at > $1 "
-    "ORDER BY changed_at"
-)
-_BECOME = "SELECT set_config('role', rolname, true) FROM pg_roles WHERE rolname = current_schema() || '_eraser'"
-_ANSWERS = (
-    "UPDATE message_ids SET answer = '{}' WHERE answer IS NOT NULL AND subject IN "
-    "(SELECT subject FROM journal WHERE persons @> ARRAY[$1::uuid])"
-)
+from chassis.applying import Filled, apply_statement, child_part, columns_of, save_part
+from chassis.database import AWAY, LOST, Database, Unavailable
+from chassis.decider import Decider
+from chassis.reading import Reader, Wanted
+from chassis.tables import CHASSIS_COLUMNS
+from chassis.writing import as_carried
 
 log = structlog.get_logger(__name__)
 
+_EVERY = 1.0
+_DUE = (
+    "SELECT kind, id FROM documents WHERE doc IS NULL AND erased_at IS NULL AND kind IN ('contact', 'person') LIMIT 20"
+)
+_JOURNAL = (
+    "UPDATE journal SET personal = NULL, command = NULL, private = NULL "
+    "WHERE persons @> ARRAY[$1::uuid] AND num_nonnulls(personal, command, private) > 0"
+)
+_NAMED = "SELECT DISTINCT subject FROM journal WHERE persons @> ARRAY[$1::uuid]"
+_FACTS = (
+    "SELECT type, version, data::text, personal::text, private::text, occurred_at FROM journal "
+    "WHERE subject = $1 ORDER BY seq"
+)
+_REST = (
+    "UPDATE message_ids SET answer = '{}' WHERE subject = ANY($1::uuid[]) AND answer IS NOT NULL",
+    "UPDATE dead_letters SET value = NULL, headers = NULL WHERE subject = ANY($1::uuid[])",
+)
+_DONE = "UPDATE documents SET erased_at = clock_timestamp() WHERE kind = $1 AND id = $2 AND doc IS NULL"
 
-async def erase(database: Database, person: UUID) -> None:
-    """Null everything personal about one person here. Raises what a database that is away raises."""
-    async with database.begin() as connection:
-        await connection.execute(_ANSWERS, person)
-        await connection.execute(_BECOME)
-        await connection.execute(ERASE, person)
 
+class Eraser:
+    """Carries out the tombstones that one service knows."""
 
-async def erase_ended(database: Database, since: datetime) -> datetime:
-    """Erase everybody whose document has ended since; the time to look from next."""
-    latest = since
-    for identifier, changed_at in await database.read(_ENDED, since - _OVERLAP if since > _BEGINNING else since):
-        with contextlib.suppress(ValueError):
-            await erase(database, UUID(identifier))
-        latest = max(latest, changed_at)
-    return latest
+    def __init__(self, database: Database, deciders: Mapping[str, Decider[Any]]) -> None:
+        self._database = database
+        self._deciders = deciders
 
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look for tombstones until told to stop; a failure is tried again."""
+        while not stopping.is_set():
+            try:
+                await self.step()
+            except (Unavailable, *AWAY, *LOST) as error:
+                log.warning("not_erased_yet", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _EVERY)
 
-async def run(runtime: "Runtime") -> None:
-    """Erase whoever is to be erased, until the process drains."""
-    since, again_at = _BEGINNING, asyncio.get_running_loop().time()
-    while not runtime.stopping.is_set():
-        try:
-            if asyncio.get_running_loop().time() >= again_at:
-                since, again_at = _BEGINNING, again_at + _AGAIN_AFTER.total_seconds()
-            since = await erase_ended(runtime.database, since)
-        except (Unavailable, *AWAY) as error:
-            log.warning("not_erased_yet", error=str(error))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(runtime.stopping.wait(), _EVERY)
+    async def step(self) -> int:
+        """Erase whoever is due; how many that were."""
+        due = await self._database.read(_DUE)
+        for kind, key in due:
+            subjects = await self.erase(UUID(key))
+            await self._database.execute(_DONE, kind, key)
+            log.info("erased", kind=kind, id=key, subjects=len(subjects))
+        return len(due)
+
+    async def erase(self, person: UUID) -> list[UUID]:
+        """Take one person's data out of this schema; the subjects that named them. May be repeated."""
+        async with self._database.begin() as connection:
+            await connection.execute("SELECT set_config('role', current_schema() || '_eraser', true)")
+            await connection.execute(_JOURNAL, person)
+        subjects = sorted(row[0] for row in await self._database.read(_NAMED, person))
+        for subject in subjects:
+            for decider in self._deciders.values():
+                await self._refold(decider, subject)
+        for statement in _REST:
+            await self._database.execute(statement, subjects)
+        return subjects
+
+    async def _refold(self, decider: Decider[Any], subject: UUID) -> None:
+        """Fold an aggregate and its children anew from the journal, if it has a row here."""
+        aggregate = decider.aggregate
+        reader: Reader[Any] = Reader(aggregate)
+        async with self._database.begin() as connection:
+            lock = f"SELECT version FROM {aggregate.table.name} WHERE id = $1 FOR UPDATE"
+            if await connection.fetchval(lock, subject) is None:
+                return
+            sql, arguments = reader.query([subject], Wanted())
+            reading = reader.take(await connection.fetch(sql, *arguments), [subject], Wanted())
+            row = reading.rows[subject]
+            state, parts = await self._folded(connection, decider, subject)
+            if state is None:
+                return
+            columns = aggregate.columns(state)
+            (kept,) = await connection.fetch(f"SELECT * FROM {aggregate.table.name} WHERE id = $1", subject)
+            part, names = save_part(aggregate.table)
+            values = {name: columns.get(name) for name in names[len(CHASSIS_COLUMNS) :]}
+            values |= {name: kept[name] for name in ("sequence", "heard", "edit_version", "blocked", "created_at")}
+            values |= {"id": subject, "version": row.version + 1, "shape": aggregate.shape, "state": state}
+            values["changed_at"] = reading.now
+            saved = tuple(as_carried(aggregate.table, name, values[name]) for name in names)
+            text, given = apply_statement([Filled(part, columns_of([saved]), 1), *parts], 1, [])
+            await connection.execute(text, *given)
+
+    @staticmethod
+    async def _folded(connection: asyncpg.Connection, decider: Decider[Any], subject: UUID) -> tuple[Any, list[Filled]]:
+        aggregate, state = decider.aggregate, None
+        children: dict[Any, dict[tuple[Any, ...], tuple[Any, ...]]] = {}
+        for row in await connection.fetch(_FACTS, subject):
+            if not aggregate.codec.reads(row["type"], row["version"]):
+                continue
+            fact = aggregate.codec.decode(row["type"], row["version"], row["data"], row["personal"], row["private"])
+            state = aggregate.evolve(state, fact)
+            for table, child in aggregate.children(subject, state, fact, row["occurred_at"]):
+                key = tuple(child[column.name] for column in table.primary_key)
+                values = tuple(as_carried(table, name, child[name]) for name in child)
+                children.setdefault((table, tuple(child)), {})[key] = values
+        parts = [
+            Filled(child_part(table, names), columns_of(list(rows.values())), len(rows))
+            for (table, names), rows in children.items()
+        ]
+        return state, parts

@@ -1,4 +1,4 @@
-"""The journal read back: what happened to a request, the facts that its state is the fold of, and erasing a person."""
+"""The journal read back: what happened to a request, and the facts that its state is the fold of."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,10 +26,6 @@ _TOLD = statement(
     )
     .order_by(journal.c.sequence)
     .limit(bindparam("limit"))
-)
-ERASE = (
-    "UPDATE journal SET personal = NULL, command = NULL, private = NULL "
-    "WHERE persons @> ARRAY[$1::uuid] AND num_nonnulls(personal, command, private) > 0"
 )
 
 

@@ -85,7 +85,7 @@ class Kind:
 
     def decode(self, data: str | None, personal: str | None, private: str | None) -> Any:
         """The fact that these columns hold; erased personal fields read as None."""
-        values: dict[str, Any] = dict.fromkeys(self.personal & set(self.names))
+        values: dict[str, Any] = dict.fromkeys((self.personal | self.private) & set(self.names))
         for part in (data, personal, private):
             if part:
                 values |= orjson.loads(part)

@@ -82,9 +82,10 @@ CREATE TABLE message_ids (
 ) PARTITION BY HASH (id);
 CREATE TABLE documents (
     kind text NOT NULL, id text NOT NULL, sequence bigint NOT NULL, doc json,
-    changed_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (kind, id)
+    changed_at timestamptz NOT NULL DEFAULT clock_timestamp(), erased_at timestamptz, PRIMARY KEY (kind, id)
 );
 CREATE INDEX documents_changed ON documents (changed_at);
+CREATE INDEX documents_to_erase ON documents (kind, id) WHERE doc IS NULL AND erased_at IS NULL;
 CREATE INDEX documents_login ON documents (kind, (doc ->> 'login')) WHERE doc ->> 'login' IS NOT NULL;
 CREATE TABLE dead_letters (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, reason text NOT NULL, detail text NOT NULL, topic text,

@@ -1,11 +1,12 @@
-"""The role `timers`: sweeps the agenda and what waits, erases who is to be erased, until the process drains."""
+"""The role `timers`: sweeps the agenda, and what waits, until the process drains."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from chassis import erasing, inbound, resend, stream, watching
+from chassis import inbound, resend, stream, watching
 from chassis.agenda import Agenda
 from chassis.asked import Asked
+from chassis.erasing import Eraser
 from chassis.service import messages_of
 from chassis.waiting import Reactions, Revive
 
@@ -51,12 +52,12 @@ async def run(runtime: "Runtime") -> None:
     agenda = Agenda(
         runtime.database, runtime.deciders, revive_of(runtime), on_outcome=lambda _, outcome: asking.after([outcome])
     )
-    beside = [asyncio.create_task(each.run(runtime)) for each in (watching, erasing)]
+    ages = asyncio.create_task(watching.run(runtime))
+    erasing = asyncio.create_task(Eraser(runtime.database, runtime.deciders).run(runtime.stopping))
     try:
         await agenda.run(_UntilStopping(runtime))
     except _Stopped:
         return
     finally:
-        for task in beside:
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        ages.cancel()
+        await asyncio.gather(ages, erasing, return_exceptions=True)

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Table
+
 from chassis import applying
 from chassis.aggregate import Aggregate
 from chassis.applying import Filled, columns_of
@@ -121,23 +123,16 @@ class Writer:
                     to_json(state) if state is not None else None,
                     now,
                     now,
-                    *(self._column(aggregate, name, values.get(name)) for name in extra),
+                    *(as_carried(aggregate.table, name, values.get(name)) for name in extra),
                 )
             )
         return Filled(part, columns_of(rows), len(rows))
-
-    @staticmethod
-    def _column(aggregate: Aggregate[Any], name: str, value: Any) -> Any:
-        return to_json(value) if applying.travels_as_text(aggregate.table, name) and value is not None else value
 
     def _children(self, fold: Fold[Any]) -> list[Filled]:
         by_shape: dict[Any, dict[tuple[Any, ...], tuple[Any, ...]]] = {}
         for table, row in fold.changes.children:
             names = tuple(row)
-            values = tuple(
-                to_json(row[name]) if applying.travels_as_text(table, name) and row[name] is not None else row[name]
-                for name in names
-            )
+            values = tuple(as_carried(table, name, row[name]) for name in names)
             key = tuple(row[column.name] for column in table.primary_key)
             by_shape.setdefault((table, names), {})[key] = values
         return [
@@ -296,3 +291,10 @@ def merged(data: str | None, personal: str | None) -> str | None:
     if data is None or personal is None or personal == "{}":
         return data
     return f"{data[:-1]},{personal[1:]}" if data != "{}" else personal
+
+
+def as_carried(table: Table, name: str, value: Any) -> Any:
+    """A column's value as the apply statement takes it: arrays and JSON travel as JSON text."""
+    if value is None or not applying.travels_as_text(table, name):
+        return value
+    return value if isinstance(value, str) else to_json(value)

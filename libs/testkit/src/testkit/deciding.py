@@ -77,6 +77,8 @@ def check_codec(codec: Codec, examples: Sequence[Any]) -> None:
 
 def _check(codec: Codec, kind: Kind, example: Any) -> None:
     row = codec.encode(example)
+    if row.data is not None:
+        assert type(codec.decode(row.type, row.version, row.data, None, None)) is kind.fact, "erased rows stay readable"
     back = codec.decode(row.type, row.version, row.data, row.personal, row.private)
     assert back == example, f"{example!r} reads back as {back!r}"
     if row.topic is None or row.data is None:
@@ -88,5 +90,3 @@ def _check(codec: Codec, kind: Kind, example: Any) -> None:
     event.model_validate_json(body)
     private = kind.private & set(orjson.loads(body))
     assert not private, f"{sorted(private)} of {kind.fact.__name__} leave the house"
-    erased = codec.decode(row.type, row.version, row.data, None, row.private)
-    assert type(erased) is kind.fact, "an erased row must still be read"
