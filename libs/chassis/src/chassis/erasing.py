@@ -1,8 +1,9 @@
 """Erasing a person: what the contract marks as personal vanishes from the journal, the states and the read models.
 
 The tombstone of a contact or a person is the order; every service carries it out for itself. The journal loses its
-personal columns first, then each aggregate that names the person is folded anew from what is left. Counts, numbers,
-times and invoices stay. Complete when the retention of topics and backups has passed (architecture, section 4).
+personal columns and what private text it holds, then each aggregate that names the person is folded anew from what is
+left. Counts, numbers, times and invoices stay. Complete when the retention of topics and backups has passed
+(architecture, section 4).
 """
 
 import asyncio
@@ -24,13 +25,19 @@ from chassis.writing import as_carried
 log = structlog.get_logger(__name__)
 
 _EVERY = 1.0
+_BECOME_ERASER = "SELECT set_config('role', rolname, true) FROM pg_roles WHERE rolname = current_schema() || '_eraser'"
 _DUE = (
     "SELECT kind, id FROM documents WHERE doc IS NULL AND erased_at IS NULL AND kind IN ('contact', 'person') LIMIT 20"
 )
 _JOURNAL = (
-    "UPDATE journal SET personal = NULL, command = NULL, private = NULL "
-    "WHERE persons @> ARRAY[$1::uuid] AND num_nonnulls(personal, command, private) > 0"
+    "UPDATE journal SET personal = NULL, command = NULL "
+    "WHERE persons @> ARRAY[$1::uuid] AND num_nonnulls(personal, command) > 0"
 )
+_PRIVATE = (
+    "SELECT grp, seq, recorded_at, type, version, private::text AS private FROM journal "
+    "WHERE persons @> ARRAY[$1::uuid] AND private IS NOT NULL"
+)
+_PRIVATE_LESS = "UPDATE journal SET private = $4::json WHERE grp = $1 AND seq = $2 AND recorded_at = $3"
 _NAMED = "SELECT DISTINCT subject FROM journal WHERE persons @> ARRAY[$1::uuid]"
 _FACTS = (
     "SELECT type, version, data::text, personal::text, private::text, occurred_at FROM journal "
@@ -72,8 +79,11 @@ class Eraser:
     async def erase(self, person: UUID) -> list[UUID]:
         """Take one person's data out of this schema; the subjects that named them. May be repeated."""
         async with self._database.begin() as connection:
-            await connection.execute("SELECT set_config('role', current_schema() || '_eraser', true)")
+            await connection.execute(_BECOME_ERASER)
             await connection.execute(_JOURNAL, person)
+            for row in await connection.fetch(_PRIVATE, person):
+                if (less := self._without_text(row)) is not None:
+                    await connection.execute(_PRIVATE_LESS, row["grp"], row["seq"], row["recorded_at"], less)
         subjects = sorted(row[0] for row in await self._database.read(_NAMED, person))
         for subject in subjects:
             for decider in self._deciders.values():
@@ -81,6 +91,13 @@ class Eraser:
         for statement in _REST:
             await self._database.execute(statement, subjects)
         return subjects
+
+    def _without_text(self, row: asyncpg.Record) -> str | None:
+        for decider in self._deciders.values():
+            codec = decider.aggregate.codec
+            if codec.reads(row["type"], row["version"]):
+                return codec.erased(row["type"], row["version"], row["private"])
+        return None
 
     async def _refold(self, decider: Decider[Any], subject: UUID) -> None:
         """Fold an aggregate and its children anew from the journal, if it has a row here."""

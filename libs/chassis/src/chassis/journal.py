@@ -83,9 +83,20 @@ class Kind:
             self.document,
         )
 
+    def erased(self, private: str) -> str | None:
+        """The private column without free text: whatever may be absent and is made of text; None when it had none."""
+        values = orjson.loads(private)
+        kinds = {field.name: str(field.type) for field in fields(self.fact)}
+        text = [
+            name
+            for name, value in values.items()
+            if value is not None and "None" in kinds.get(name, "") and ("str" in kinds[name] or "dict" in kinds[name])
+        ]
+        return to_json({**values, **dict.fromkeys(text)}) if text else None
+
     def decode(self, data: str | None, personal: str | None, private: str | None) -> Any:
         """The fact that these columns hold; erased personal fields read as None."""
-        values: dict[str, Any] = dict.fromkeys((self.personal | self.private) & set(self.names))
+        values: dict[str, Any] = dict.fromkeys(self.personal & set(self.names))
         for part in (data, personal, private):
             if part:
                 values |= orjson.loads(part)
@@ -166,6 +177,10 @@ class Codec:
     def decode(self, name: str, version: int, data: str | None, personal: str | None, private: str | None) -> Any:
         """The fact of a journal row, old versions included."""
         return self._by_type[name, version].decode(data, personal, private)
+
+    def erased(self, name: str, version: int, private: str) -> str | None:
+        """The private column of a row without its free text; None when there is none to take out."""
+        return self._by_type[name, version].erased(private)
 
     def reads(self, name: str, version: int) -> bool:
         """Whether rows of this type and version belong to this aggregate."""

@@ -12,6 +12,7 @@ import pytest_asyncio
 from chassis.asked import Asked, Outcome
 from chassis.database import Database
 from chassis.decision import SYSTEM
+from chassis.erasing import Eraser
 from chassis.ids import new_id
 from testkit.standing import Standing, standing
 from workflow.main import SERVICE, Settings
@@ -30,6 +31,13 @@ class House:
     def database(self) -> Database:
         """Its schema."""
         return self._process.runtime.database
+
+    async def erase(self, contact: UUID) -> list[int]:
+        """Let a contact's document end, and look for tombstones twice; how many were carried out each time."""
+        runtime = self._process.runtime
+        await runtime.documents.store([("contact", str(contact), 1, None)])
+        eraser = Eraser(runtime.database, runtime.deciders)
+        return [await eraser.step(), await eraser.step()]
 
     async def know(self, *documents: Any) -> None:
         """Let it know documents of other services."""

@@ -143,3 +143,30 @@ async def test_two_editors_with_the_same_version_do_not_overwrite_each_other(hou
     second = await house.ask("requests", REQUEST, messages.Edit({"category": "B"}, OWNER), expect=version)
     assert first.refused is None
     assert second.refused.slug == "stale-version"
+
+
+async def _everything(house: Any) -> str:
+    """Every row of every table, as text."""
+    tables = await house.database.read(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace"
+    )
+    rows = [await house.database.read(f'SELECT t::text FROM "{table["relname"]}" t') for table in tables]
+    return "\n".join(row[0] for found in rows for row in found)
+
+
+async def test_an_erased_contact_leaves_the_request_and_its_figures(house: Any) -> None:
+    marker = "Zinnia Quartermaine"
+    await furnished(house)
+    await house.hear("intake.requests", REQUEST, submission(summary=marker, description=f"It is {marker}"))
+    await house.ask("requests", REQUEST, messages.PostMessage(f"Call {marker}", Actor("contact", CONTACT)))
+    await house.ask("requests", REQUEST, messages.AddNote(f"{marker} called", OWNER))
+    await house.ask("requests", REQUEST, messages.Close("unresolved", None, None, OWNER))
+    before, _, _ = await kept(house)
+    assert marker in await _everything(house)
+
+    assert await house.erase(CONTACT) == [1, 0]
+
+    assert marker not in await _everything(house)
+    after, _, _ = await kept(house)
+    assert (after.number, after.stage, after.clock) == (before.number, before.stage, before.clock)
+    assert folded(REQUESTS, facts_of(REQUESTS, await history(house.database, REQUEST))) == after
