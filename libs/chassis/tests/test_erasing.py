@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from chassis.database import Database
-from chassis.erasing import _BEGINNING, erase_ended
+from chassis.erasing import Eraser
 from chassis.provision import Names, provision
 
 pytestmark = pytest.mark.servers
@@ -37,8 +37,8 @@ async def test_whose_document_has_ended_is_erased_and_nobody_else(fresh_database
             "INSERT INTO documents (kind, id, sequence, doc) VALUES ('contact', $1, 1, $2)", str(person), doc
         )
     database = Database(mine.database_url)
-    since = await erase_ended(database, _BEGINNING)
-    await erase_ended(database, since)
+    eraser = Eraser(database, {})
+    assert [await eraser.step(), await eraser.step()] == [1, 0]
     await database.close()
     rows = await connection.fetch(
         "SELECT persons[1] AS person, data::text, row_to_json(journal)::text AS all FROM journal"

@@ -27,8 +27,11 @@ log = structlog.get_logger(__name__)
 _EVERY = 1.0
 _BECOME_ERASER = "SELECT set_config('role', rolname, true) FROM pg_roles WHERE rolname = current_schema() || '_eraser'"
 _DUE = (
-    "SELECT kind, id FROM documents WHERE doc IS NULL AND erased_at IS NULL AND kind IN ('contact', 'person') LIMIT 20"
+    "SELECT kind, id FROM documents WHERE doc IS NULL AND kind IN ('contact', 'person') AND (erased_at IS NULL "
+    "OR (erased_at < clock_timestamp() - interval '1 hour' AND changed_at > clock_timestamp() - interval '15 days')) "
+    "LIMIT 20"
 )
+"""Everybody is looked at again for a while: a fact about a person may come after the person's document ended."""
 _JOURNAL = (
     "UPDATE journal SET personal = NULL, command = NULL "
     "WHERE persons @> ARRAY[$1::uuid] AND num_nonnulls(personal, command) > 0"
@@ -82,7 +85,8 @@ class Eraser:
             await connection.execute(_BECOME_ERASER)
             await connection.execute(_JOURNAL, person)
             for row in await connection.fetch(_PRIVATE, person):
-                if (less := self._without_text(row)) is not None:
+                less = self._without_text(row)
+                if less != row["private"]:
                     await connection.execute(_PRIVATE_LESS, row["grp"], row["seq"], row["recorded_at"], less)
         subjects = sorted(row[0] for row in await self._database.read(_NAMED, person))
         for subject in subjects:
@@ -93,10 +97,11 @@ class Eraser:
         return subjects
 
     def _without_text(self, row: asyncpg.Record) -> str | None:
+        """The private column without free text; nothing at all for a fact that no codec here reads."""
         for decider in self._deciders.values():
             codec = decider.aggregate.codec
             if codec.reads(row["type"], row["version"]):
-                return codec.erased(row["type"], row["version"], row["private"])
+                return codec.erased(row["type"], row["version"], row["private"]) or row["private"]
         return None
 
     async def _refold(self, decider: Decider[Any], subject: UUID) -> None:

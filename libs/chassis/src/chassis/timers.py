@@ -1,4 +1,4 @@
-"""The role `timers`: sweeps the agenda, and what waits, until the process drains."""
+"""The role `timers`: sweeps the agenda and what waits, erases who is to be erased, until the process drains."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any
