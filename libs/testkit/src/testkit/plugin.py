@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from testkit.databases import Databases, drop_all
 from testkit.eventually import eventually as wait_for
@@ -44,6 +45,7 @@ class KafkaServer:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    be_patient()
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker is not None:
         config.stash[run_key] = worker["throughline_run"]
@@ -54,6 +56,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[run_key] = f"t{secrets.token_hex(4)}"
     config.stash[servers_key] = servers
     config.stash[address_key] = servers.address
+
+
+def be_patient() -> None:
+    """A slow example says something about the machine, not about the rule: hypothesis does not judge by time."""
+    settings.register_profile("throughline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("throughline")
 
 
 @pytest.hookimpl(optionalhook=True)
