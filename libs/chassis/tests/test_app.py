@@ -58,12 +58,12 @@ class Started:
             said = [line for line in self.lines() if line.get("event") == "listening"]
             return f"http://{said[0]['host']}:{said[0]['port']}" if said else ""
 
-        found: str = await eventually(listening, within=30)
+        found: str = await eventually(listening, within=120)
         return found
 
     async def ended(self) -> int:
         """Its exit status."""
-        status: int = await asyncio.wait_for(asyncio.to_thread(self.process.wait), 40)
+        status: int = await asyncio.wait_for(asyncio.to_thread(self.process.wait), 110)
         return status
 
     def close(self) -> None:
@@ -152,7 +152,7 @@ async def test_a_worker_waits_for_kafka_alive_but_not_ready(start: Callable[...,
     def waits() -> bool:
         return any(line["event"] == "role_waits" and "Kafka" in line["why"] for line in worker.lines())
 
-    await eventually(waits, within=30)
+    await eventually(waits, within=120)
     async with httpx2.AsyncClient(base_url=url) as client:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/toy/v1/tills")).status_code == 404
@@ -196,24 +196,19 @@ async def test_all_in_one_publishes_through_a_relay_of_its_own_that_ends_with_it
         answer = await client.post("/toy/v1/tills", json={"amount": 3}, headers=headers(tmp_path))
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
     await consumer.start()
-    record = await asyncio.wait_for(consumer.getone(), 30)
+    record = await asyncio.wait_for(consumer.getone(), 60)
     await consumer.stop()
     assert (record.key.decode(), json.loads(record.value)) == (answer.json()["id"], {"amount": 3, "total": 3})
-    (relay,) = everything.relays()
+    (relay,) = await eventually(everything.relays, within=120)
     everything.process.kill()
     await everything.ended()
-    await eventually(lambda: not _runs(relay), within=30)
+    await eventually(lambda: not _runs(relay), within=120)
 
 
 async def test_all_in_one_ends_when_its_relay_dies(start: Callable[..., Started], kafka: Any) -> None:
     everything = start("all", THROUGHLINE_KAFKA_BOOTSTRAP=kafka.bootstrap)
 
-    def relays() -> list[int]:
-        return [
-            line["pid"] for line in everything.lines() if line.get("event") == "listening" and line["role"] == "relay"
-        ]
-
-    (relay,) = await eventually(relays, within=30)
+    (relay,) = await eventually(everything.relays, within=120)
     os.kill(relay, signal.SIGKILL)
     assert await everything.ended() == 1
 

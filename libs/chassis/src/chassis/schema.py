@@ -1,33 +1,29 @@
 """Whether a schema is where this release needs it, and bringing it there."""
 
+import re
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 if TYPE_CHECKING:
     from chassis.service import Runtime
 
+_NAMED = re.compile(r"""^revision(?:: str)? = ["'](\w+)["']""", re.MULTILINE)
 _REVISION = "SELECT version_num FROM alembic_version"
 
 
-def _config(migrations: str) -> Config:
-    config = Config()
-    found = import_module(migrations).__path__
-    config.set_main_option("script_location", str(Path(next(iter(found)))))
-    return config
+def _directory(migrations: str) -> Path:
+    return Path(next(iter(import_module(migrations).__path__)))
 
 
 @cache
 def revisions(migrations: str) -> tuple[str, ...]:
-    """Every revision of a migrations package, the newest first."""
-    script = ScriptDirectory.from_config(_config(migrations))
-    return tuple(revision.revision for revision in script.walk_revisions())
+    """Every revision of a migrations package, the newest first: files are numbered, and form one line."""
+    files = sorted((_directory(migrations) / "versions").glob("[0-9]*.py"), reverse=True)
+    return tuple(found[1] for file in files if (found := _NAMED.search(file.read_text(encoding="utf-8"))))
 
 
 async def behind(runtime: "Runtime") -> str | None:
@@ -45,6 +41,10 @@ async def behind(runtime: "Runtime") -> str | None:
 
 def upgrade(migrations: str, *, url: str, schema: str, role: str) -> None:
     """Migrate one schema to the head, as its owner; waits for whoever migrates it already. Needs no running loop."""
-    config = _config(migrations)
+    from alembic import command  # not at the top: no process that serves needs it, and it takes half a second
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_directory(migrations)))
     config.attributes.update(url=url, schema=schema, role=role)
     command.upgrade(config, "head")
