@@ -221,7 +221,7 @@ async def test_a_client_is_answered_on_its_results_topic(database: Database, dec
     await decider.handle_batch([asked(till, Add(5), id=command, remember=True, reply_to="erp")])
     rows = await database.read("SELECT topic, type, data::text FROM journal ORDER BY recorded_at, grp, seq")
     answer = orjson.loads(rows[1]["data"])
-    assert (rows[1]["topic"], rows[1]["type"]) == ("toy.results.erp", "toy.command-accepted")
+    assert (rows[1]["topic"], rows[1]["type"]) == ("toy.results.erp", "throughline.command-accepted")
     assert answer == {
         "command_id": str(command),
         "subject": str(till),
