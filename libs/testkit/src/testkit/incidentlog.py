@@ -29,19 +29,19 @@ _START = datetime(2011, 3, 1, 8, tzinfo=UTC)
 
 
 def generate(cases: int, seed: int = 1, broken: bool = False) -> str:
-    """A log of so many cases as CSV. Every kind of row occurs from a hundred cases on."""
+    """A log of so many cases as CSV, numbered by its seed. Every kind of row occurs from a hundred cases on."""
     random = Random(seed)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
     for n in range(cases):
-        writer.writerows(_case(random, n))
+        writer.writerows(_case(random, n, seed))
         if broken and n < len(BROKEN):
             text.write(BROKEN[n] + "\n")
     return text.getvalue()
 
 
-def _case(random: Random, n: int) -> Iterator[tuple[str, ...]]:
+def _case(random: Random, n: int, seed: int) -> Iterator[tuple[str, ...]]:
     at = _START + timedelta(minutes=37 * n)
     impact, product = random.choice(("Low", "Medium", "High", "Major")), f"PROD{random.randrange(40)}"
     country, team, owner = random.choice(("se", "pl", "fr")), random.choice(TEAMS), random.choice(OWNERS)
@@ -52,7 +52,7 @@ def _case(random: Random, n: int) -> Iterator[tuple[str, ...]]:
         if random.random() < 0.4:
             owner = random.choice(OWNERS)
         yield (
-            f"1-{100_000 + n}", at.isoformat(), status, sub, random.choice(("L1", "L2", "L3")), team, "Org line C",
+            f"{seed}-{100_000 + n}", at.isoformat(), status, sub, random.choice(("L1", "L2", "L3")), team, "Org line C",
             "V3_2", impact, product, country, "Sweden", owner,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from chassis import naming
 from cli.reconcile.heard import Heard
 from cli.reconcile.ledger import Passed
 from contracts.envelope import BadEnvelope, from_headers
@@ -26,9 +27,9 @@ async def facts(
     await consumer.start()
     try:
         partitions = [
-            TopicPartition(prefix + topic, partition)
+            TopicPartition(naming.topic(prefix, topic), partition)
             for topic in topics
-            for partition in sorted(await _partitions(consumer, prefix + topic))
+            for partition in sorted(await _partitions(consumer, naming.topic(prefix, topic)))
         ]
         consumer.assign(partitions)
         await _seek(consumer, partitions, since)
@@ -74,7 +75,7 @@ def _heard(record: object, prefix: str) -> Heard | None:
     if envelope.sequence is None or record.value is None:  # type: ignore[attr-defined]
         return None
     return Heard(
-        record.topic.removeprefix(prefix),  # type: ignore[attr-defined]
+        naming.plain(prefix, record.topic),  # type: ignore[attr-defined]
         envelope.type,
         subject,
         envelope.sequence,
@@ -93,8 +94,8 @@ async def positions(bootstrap: str, prefix: str, services: Iterable[str]) -> Pas
     try:
         committed = {
             service: {
-                (p.topic.removeprefix(prefix), p.partition): at.offset
-                for p, at in (await admin.list_consumer_group_offsets(prefix + service)).items()
+                (naming.plain(prefix, p.topic), p.partition): at.offset
+                for p, at in (await admin.list_consumer_group_offsets(naming.group(prefix, service))).items()
             }
             for service in services
         }
