@@ -11,7 +11,7 @@ import pytest_asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from chassis import relay, resend, stream, timers
+from chassis import asking, relay, stream, timers
 from chassis.ids import new_id
 from chassis.service import Runtime, Service
 from contracts.billing import RemoveCharge
@@ -121,7 +121,7 @@ async def test_a_service_that_starts_late_catches_up_in_history_mode(
         await becomes(lambda: _length(wire.read("workflow.requests")), 16)
         await _forget(kafka, f"{prefix}.workflow.requests")
         async with role(BILLING, urls["billing"], kafka, prefix, "relay") as late:
-            await resend.bootstrap(late.database, "billing", PARTITIONS, ["workflow.requests"])
+            await asking.bootstrap(late.database, "billing", PARTITIONS, ["workflow.requests"])
             await becomes(lambda: _length(wire.read("billing.resent")), 16)
         await decider.handle_batch([asked(subject, Add(1)) for subject in subjects])
         async with AsyncExitStack() as processes:

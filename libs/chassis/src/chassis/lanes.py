@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaError
 
-from chassis import telemetry
 from chassis.partition import partition_of
 from chassis.publishing import NotSent, Publisher, Record, record_of
 
@@ -67,7 +66,6 @@ class Lane:
             pause = _BACK_OFF[min(self.failures, len(_BACK_OFF) - 1)]
             self.failures += 1
             self._not_before = time.monotonic() + pause
-            telemetry.RELAY_FAILURES_TOTAL.inc()
             log.warning("not_published", topic=self.topic, group=group, error=str(error), again_in=pause)
         else:
             self.failures = 0
@@ -85,7 +83,6 @@ class Lane:
         for row in rows:
             self.unsent.pop(row["seq"], None)
         self._count(len(rows))
-        telemetry.RELAY_FACTS_TOTAL.labels(self.topic).inc(len(rows))
 
     def _placed(self, group: int, rows: Sequence[Any], count: int) -> dict[int, Sequence[Any]]:
         """Rows by partition. A topic with as many partitions as there are groups, or a divisor of it, has one here."""

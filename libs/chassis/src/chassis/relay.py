@@ -245,15 +245,17 @@ async def run(runtime: "Runtime") -> None:
     )
     resending = Publisher(runtime.prefix, **kafka)
     answers = Answers(runtime.database, resending, runtime.name, runtime.prefix)
-    beside = [
+    tasks = [
+        asyncio.create_task(relay.run(runtime.stopping)),
         asyncio.create_task(answers.run(runtime.stopping, **kafka)),
         asyncio.create_task(upkeep.run(runtime.database, relay, runtime.stopping)),
     ]
     try:
-        await relay.run(runtime.stopping)
-        await asyncio.gather(*beside)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
     finally:
-        for task in beside:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await resending.close()

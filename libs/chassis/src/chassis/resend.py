@@ -1,9 +1,9 @@
-"""Gaps mended: a reader asks on `<producer>.asks`, its relay answers on `<reader>.resent` from the journal."""
+"""Gaps mended, the producer's side: what is asked on `<producer>.asks` is answered on `<reader>.resent`."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +12,10 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
-from chassis import applying, naming, telemetry
-from chassis.asked import Outcome
-from chassis.clock import utc_now
+from chassis import naming, telemetry
 from chassis.database import AWAY, Database, Unavailable
 from chassis.hearing import HISTORY
-from chassis.ids import jitter, new_id
-from chassis.journal import to_json
+from chassis.ids import jitter
 from chassis.partition import partition_of
 from chassis.publishing import NotSent, Publisher, Record, record_of
 from contracts import registry
@@ -33,11 +30,6 @@ _BULK_PAUSE = 0.02
 _BULK_WITHIN_MS = 6 * 3600 * 1000
 """How long one bulk answer may keep the consumer of asks from polling."""
 _MOST = 10_000
-_NOTED = (
-    "INSERT INTO asks_sent (subject, topic, asked_at) VALUES ($1, $2, clock_timestamp()) "
-    "ON CONFLICT (subject, topic) DO UPDATE SET asked_at = excluded.asked_at "
-    f"WHERE asks_sent.asked_at < clock_timestamp() - interval '{_AGAIN_AFTER} seconds' RETURNING 1"
-)
 _COLUMNS = (
     "j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
     "j.actor ->> 'kind' AS actor_kind, j.actor ->> 'id' AS actor_id, j.correlation_id, j.causation_id, j.hop, "
@@ -50,55 +42,6 @@ _FACTS = (
 )
 _ALL = f"SELECT {_COLUMNS} {_PUBLISHED} WHERE j.grp = $1 AND j.seq > $2 AND j.topic = $3 ORDER BY j.seq LIMIT $4"
 _GROUPS = "SELECT grp FROM relay_cursor ORDER BY grp"
-
-
-async def ask(database: Database, service: str, partitions: int, subject: UUID, stream: str, after: int) -> bool:
-    """Ask a stream's producer for what follows `after`; at most once in ten seconds for a subject and stream."""
-    if not await database.read(_NOTED, subject, stream):
-        return False
-    await _tell(database, service, partitions, stream, subject, after)
-    log.info("resend_asked", subject=str(subject), stream=stream, after=after)
-    return True
-
-
-async def bootstrap(database: Database, service: str, partitions: int, streams: Iterable[str]) -> None:
-    """Ask the producers of these streams for everything they ever told: what a service does that starts late.
-
-    It comes marked as history (`Meta.history`). Safe to repeat: what is known already is passed over.
-    """
-    for stream in streams:
-        await _tell(database, service, partitions, stream, None, 0)
-        log.info("bootstrap_asked", stream=stream)
-
-
-async def _tell(
-    database: Database, service: str, partitions: int, stream: str, subject: UUID | None, after: int
-) -> None:
-    identifier = new_id()
-    key = subject or identifier
-    body = {"asker": service, "stream": stream, "subject": subject, "after": after}
-    row = (
-        partition_of(str(key).encode(), partitions), identifier, f"{stream.split('.')[0]}.asks",
-        "throughline.resend-asked", 1, str(key), key, None, utc_now(), '{"kind":"system"}', identifier, None, 0, None,
-        None, None, to_json(body), None, None,
-    )  # fmt: skip
-    sql, arguments = applying.apply_statement([], partitions, [row])
-    await database.execute(sql, *arguments)
-
-
-class Asking:
-    """The reader's side: asks for what is missing, whoever of its processes found out."""
-
-    def __init__(self, database: Database, service: str, partitions: int) -> None:
-        self._database = database
-        self._service = service
-        self._partitions = partitions
-
-    async def after(self, outcomes: Sequence[Outcome]) -> None:
-        """Ask for what these messages found missing, one ask a request and stream. Raises Unavailable."""
-        gaps = {(outcome.subject, outcome.gap[0]): outcome.gap[1] for outcome in outcomes if outcome.gap is not None}
-        for (subject, stream), after in gaps.items():
-            await ask(self._database, self._service, self._partitions, subject, stream, after)
 
 
 class Answers:
@@ -214,6 +157,3 @@ def _distinct(records: list[Any]) -> list[ResendAsked]:
         if key not in found or asked.after < found[key].after:
             found[key] = asked
     return list(found.values())
-
-
-__all__ = ["Answers", "Asking", "NotSent", "ask", "bootstrap"]

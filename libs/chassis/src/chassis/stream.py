@@ -10,8 +10,9 @@ import asyncpg
 import structlog
 from faststream.kafka import KafkaBroker
 
-from chassis import deadletters, inbound, naming, resend, telemetry, waiting
+from chassis import deadletters, inbound, naming, telemetry, waiting
 from chassis.asked import Asked, Turned
+from chassis.asking import Asking
 from chassis.database import LOST, Unavailable
 from chassis.deadletters import Letter
 from chassis.decision import Actor
@@ -36,7 +37,7 @@ class Worker:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self._partitions = runtime.settings.partitions
-        self._asking = resend.Asking(runtime.database, runtime.name, self._partitions)
+        self._asking = Asking(runtime.database, runtime.name, self._partitions)
         self.ear = ear_of(runtime)
 
     async def apply(self, records: Sequence[Any]) -> None:

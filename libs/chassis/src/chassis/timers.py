@@ -3,9 +3,10 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from chassis import inbound, resend, stream, watching
+from chassis import inbound, stream, watching
 from chassis.agenda import Agenda
 from chassis.asked import Asked
+from chassis.asking import Asking
 from chassis.erasing import Eraser
 from chassis.service import messages_of
 from chassis.waiting import Reactions, Revive
@@ -48,7 +49,7 @@ def revive_of(runtime: "Runtime") -> Revive:
 
 async def run(runtime: "Runtime") -> None:
     """Sweep until `runtime.stopping`; a sweep in hand is finished first."""
-    asking = resend.Asking(runtime.database, runtime.name, runtime.settings.partitions)
+    asking = Asking(runtime.database, runtime.name, runtime.settings.partitions)
     agenda = Agenda(
         runtime.database, runtime.deciders, revive_of(runtime), on_outcome=lambda _, outcome: asking.after([outcome])
     )
