@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
+import asyncpg
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from chassis.topics import WrongTopics
@@ -28,7 +30,10 @@ class Failed(Exception):
     """A command cannot do what was asked: one plain line."""
 
 
-KNOWN = (Failed, NotAvailable, NotStarted, WrongTopics, Refused, Unanswered, ValueError, OSError)
+KNOWN = (
+    Failed, NotAvailable, NotStarted, WrongTopics, Refused, Unanswered,
+    KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OSError,
+)  # fmt: skip
 
 
 def plainly(work: Callable[[], T]) -> T:
