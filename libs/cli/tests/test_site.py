@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import site
+from cli import operating, site
 from cli.console import Failed
 from cli.running import directory
 from embedded.errors import NotAvailable
@@ -59,4 +59,4 @@ def test_tokens_are_made_by_our_own_issuer_alone(tmp_path: Path) -> None:
 
 async def test_doors_that_are_not_known_are_named() -> None:
     with pytest.raises(Failed, match="INTAKE_URL"):
-        await site.doors(site.Site("", 12, {}, None, {}, given_token="t"))
+        await operating.doors(site.Site("", 12, {}, None, {}, given_token="t"))

@@ -7,20 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from chassis import kafka
-from chassis.clients import Client, save
 from chassis.issuer import Issuer
 from chassis.provision import ProvisionSettings
 from chassis.settings import WrongSetting, read
-from cli.clients import schemas
 from cli.console import Failed
-from cli.door import Doors
 from cli.running import directory
 from cli.running.installation import ISSUER, PARTITIONS
 from contracts.registry import SERVICES
-
-OPERATOR = "operator"
-"""The client as which operators' commands call the doors of an installation that is up here."""
-SCOPES = "operate facts:read requests:read"
 
 
 @dataclass
@@ -88,22 +81,3 @@ def _named() -> Site:
         },
         given_token=os.environ.get("THROUGHLINE_TOKEN"),
     )
-
-
-async def doors(site: Site) -> Doors:
-    """The doors of an installation, entered as an operator. Raises Failed when their addresses are not known."""
-    missing = [f"{name.upper()}_URL" for name in SERVICES if name not in site.services]
-    if missing:
-        raise Failed(f"{', '.join(missing)} not set: where are the services?")
-    token = site.given_token
-    if token is None:
-        token = site.token(OPERATOR, SCOPES)
-        await _known(site)
-    return Doors(site.services, lambda _: token, patience=10.0, connections=8)
-
-
-async def _known(site: Site) -> None:
-    """Let every service of an installation that is up here know the operator."""
-    async with schemas(site) as visits:
-        async for _, connection in visits:
-            await save(connection, Client(OPERATOR, frozenset(SCOPES.split())))

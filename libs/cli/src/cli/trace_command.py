@@ -10,7 +10,7 @@ from uuid import UUID
 import typer
 from rich.table import Table
 
-from cli import finding, site
+from cli import operating, site
 from cli.console import JsonFlag, as_json, console, run
 from cli.door import Doors
 from contracts.registry import SERVICES, TOPICS
@@ -42,9 +42,9 @@ def trace(
 
 
 async def _trace(request: str) -> dict[str, Any]:
-    doors = await site.doors(site.find())
+    doors = await operating.doors(site.find())
     try:
-        subject = await finding.subject(doors, request)
+        subject = await operating.subject(doors, request)
         told = await asyncio.gather(*(_facts(doors, service, subject) for service in SERVICES))
         waits = await asyncio.gather(*(_waits(doors, service, subject) for service in SERVICES))
     finally:
@@ -62,14 +62,14 @@ async def _facts(doors: Doors, service: str, subject: UUID) -> list[dict[str, An
     while True:
         after = facts[-1]["sequence"] if facts else 0
         query = {"subject": str(subject), "topic": _STREAMS[service], "after": after}
-        page = (await doors.get(site.OPERATOR, service, "/facts", **query)).body["items"]
+        page = (await doors.get(operating.OPERATOR, service, "/facts", **query)).body["items"]
         facts += page
         if not page:
             return facts
 
 
 async def _waits(doors: Doors, service: str, subject: UUID) -> list[dict[str, Any]]:
-    found = (await doors.get(site.OPERATOR, service, "/waiting", subject=str(subject))).body["items"]
+    found = (await doors.get(operating.OPERATOR, service, "/waiting", subject=str(subject))).body["items"]
     return [{"service": service, **each} for each in found]
 
 

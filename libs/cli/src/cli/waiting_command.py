@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli import finding, site
+from cli import operating, site
 from cli.console import Failed, JsonFlag, as_json, console, run
 from cli.door import Doors, Refused
 from contracts.registry import SERVICES
@@ -109,7 +109,7 @@ def resolve(
 
 
 async def _listing(path: str = "/waiting") -> list[dict[str, Any]]:
-    doors = await site.doors(site.find())
+    doors = await operating.doors(site.find())
     try:
         pages = await asyncio.gather(*(_every(doors, service, path) for service in SERVICES))
     finally:
@@ -121,7 +121,7 @@ async def _every(doors: Doors, service: str, path: str = "/waiting", **query: st
     found: list[dict[str, Any]] = []
     after: dict[str, str] = {}
     while True:
-        page = (await doors.get(site.OPERATOR, service, path, limit=200, **query, **after)).body
+        page = (await doors.get(operating.OPERATOR, service, path, limit=200, **query, **after)).body
         found += [{"service": service, **each} for each in page["items"]]
         if page["next"] is None:
             return found
@@ -129,9 +129,9 @@ async def _every(doors: Doors, service: str, path: str = "/waiting", **query: st
 
 
 async def _of(request: str) -> list[dict[str, Any]]:
-    doors = await site.doors(site.find())
+    doors = await operating.doors(site.find())
     try:
-        subject = str(await finding.subject(doors, request))
+        subject = str(await operating.subject(doors, request))
         pages = [await _every(doors, service, subject=subject) for service in SERVICES]
     finally:
         await doors.close()
@@ -139,14 +139,14 @@ async def _of(request: str) -> list[dict[str, Any]]:
 
 
 async def _retry(request: str) -> dict[str, int]:
-    doors = await site.doors(site.find())
+    doors = await operating.doors(site.find())
     tried = {}
     try:
-        subject = await finding.subject(doors, request)
+        subject = await operating.subject(doors, request)
         for service in SERVICES:
             try:
                 answer = await doors.post(
-                    site.OPERATOR, service, f"/waiting/{subject}/retry", {}, key=f"retry-{subject}"
+                    operating.OPERATOR, service, f"/waiting/{subject}/retry", {}, key=f"retry-{subject}"
                 )
             except Refused as refused:
                 if refused.slug != "nothing-waits":
@@ -161,9 +161,9 @@ async def _retry(request: str) -> dict[str, int]:
 
 
 async def _decided(service: str, path: str, reason: str) -> dict[str, Any]:
-    doors = await site.doors(site.find())
+    doors = await operating.doors(site.find())
     try:
-        answer = await doors.post(site.OPERATOR, service, path, {"reason": reason}, key=path)
+        answer = await doors.post(operating.OPERATOR, service, path, {"reason": reason}, key=path)
     finally:
         await doors.close()
     found: dict[str, Any] = answer.body
