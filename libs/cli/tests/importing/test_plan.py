@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.importing import log, mapping, plan
-from cli.importing.log import Log, Row, Unreadable
+from cli.importing.log import Log, Unreadable
 from cli.importing.plan import Case, Final, Plan
+from cli.importing.rows import Row
 from testkit import incidentlog
 
 EXAMPLE = Path(__file__).parents[4] / "examples" / "imports" / "vinst.yaml"

@@ -6,32 +6,18 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
-from cli.importing.mapping import FIELDS, Mapping, Meaning
+from cli.importing.mapping import Mapping
+from cli.importing.rows import BadRow, Row, Rows
 
-LIMITS = {"summary": 200, "description": 32_768, "category": 120, "contact": 120, "team": 120, "owner": 120}
-"""Characters, as the contract has them."""
-CASE_LIMIT = 200
 GZIP = b"\x1f\x8b"
 
 
 class WrongLog(Exception):
     """The file as a whole cannot be read, or lacks columns that the mapping names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One change of one case, as the mapping reads it."""
-
-    line: int
-    case: str
-    at: datetime
-    meaning: Meaning
-    values: dict[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +39,6 @@ class Log:
     rows: dict[str, list[Row]] = field(default_factory=dict)
     """By case, in the log's order."""
     unreadable: list[Unreadable] = field(default_factory=list)
-
-
-class _Bad(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 class _Bytes(Protocol):
@@ -103,14 +82,13 @@ def _read(file: _Hashed, mapping: Mapping, now: datetime) -> Log:
     missing = sorted(set(mapping.columns.named()) - set(header))
     if missing:
         raise WrongLog(f"the log has no column {', '.join(missing)}")
-    log = Log("")
+    log, rows = Log(""), Rows(mapping, header, now)
     for line, cells in _records(reader, log):
         log.changes += 1
-        case = cells[header.index(mapping.columns.case)].strip() if len(cells) == len(header) else None
         try:
-            row = _row(line, header, cells, mapping, now)
-        except _Bad as bad:
-            log.unreadable.append(Unreadable(line, case or None, bad.reason, bad.detail))
+            row = rows.read(line, cells)
+        except BadRow as bad:
+            log.unreadable.append(Unreadable(line, rows.case_of(cells), bad.reason, bad.detail))
         else:
             log.rows.setdefault(row.case, []).append(row)
     log.content = file.sha.hexdigest()
@@ -130,57 +108,3 @@ def _records(reader: Any, log: Log) -> Iterator[tuple[int, list[str]]]:
             continue
         if cells:
             yield reader.line_num, cells
-
-
-def _row(line: int, header: list[str], cells: list[str], mapping: Mapping, now: datetime) -> Row:
-    if len(cells) != len(header):
-        raise _Bad("wrong-width", f"{len(cells)} cells where the header has {len(header)}")
-    row = dict(zip(header, cells, strict=True))
-    for name in mapping.columns.named():
-        _check_text(name, row[name])
-    case = row[mapping.columns.case].strip()
-    if not case or len(case) > CASE_LIMIT:
-        raise _Bad("no-case", f"the case must have 1 to {CASE_LIMIT} characters")
-    status = tuple(row[column].strip() for column in mapping.columns.status)
-    meaning = mapping.meaning(status)
-    if meaning is None:
-        raise _Bad("status-unknown", f"the mapping does not say what {' / '.join(status)!r} means")
-    return Row(line, case, _time(row, mapping, now), meaning, _values(row, mapping))
-
-
-def _check_text(name: str, text: str) -> None:
-    if any("\udc80" <= sign <= "\udcff" for sign in text):
-        raise _Bad("not-utf8", f"{name} is not UTF-8")
-    if any(sign < " " or "\x7f" <= sign <= "\x9f" for sign in text):
-        raise _Bad("control-character", f"{name} holds a control character")
-
-
-def _time(row: dict[str, str], mapping: Mapping, now: datetime) -> datetime:
-    time = mapping.columns.time
-    text = row[time.column].strip()
-    try:
-        at = datetime.fromisoformat(text) if time.format == "iso" else datetime.strptime(text, time.format)  # noqa: DTZ007
-        if at.tzinfo is None:
-            at = at.replace(tzinfo=ZoneInfo(time.zone or "UTC"))
-        at = at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _Bad("time-unreadable", f"{text!r} is no time") from None
-    if at > now:
-        raise _Bad("time-in-future", f"{text} has not come yet")
-    return at
-
-
-def _values(row: dict[str, str], mapping: Mapping) -> dict[str, str | None]:
-    values: dict[str, str | None] = dict.fromkeys(FIELDS)
-    for name, source in mapping.columns.sources():
-        try:
-            found = source.read(row)
-        except KeyError as unknown:
-            raise _Bad("value-unknown", f"the mapping does not say what {unknown.args[0]!r} means as {name}") from None
-        if found is not None and len(found) > LIMITS.get(name, 64):
-            raise _Bad("too-long", f"{name} has {len(found)} characters")
-        values[name] = found
-    for name in ("contact", "queue", "summary"):
-        if not values[name]:
-            raise _Bad("field-empty", f"{name} is empty")
-    return values

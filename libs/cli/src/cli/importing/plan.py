@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
-from cli.importing.log import Log, Row
+from cli.importing.log import Log
 from cli.importing.mapping import Mapping
+from cli.importing.rows import Row
 
 NAMESPACE = UUID("b1b0f1d2-7a0e-5c53-8f0e-5a2d9e6c4a11")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,6 +70,7 @@ class Plan:
         return sum(1 + len(case.commands) for case in self.cases)
 
 
+@lru_cache(maxsize=1 << 16)
 def identity(source: str, kind: str, name: str) -> UUID:
     """The id of a contact, person or team of an existing system: the same from every log of it."""
     return uuid5(uuid5(NAMESPACE, source), f"{kind}:{name}")
@@ -188,6 +191,8 @@ class _Planner:
 
     def _assign(self, case: Case, row: Row, at: datetime) -> None:
         """Owner, team, priority and category, where the row has others."""
+        if row.values == self._held:
+            return
         changed = {name for name, value in row.values.items() if value != self._held[name]}
         self._held = row.values
         given = {
