@@ -62,6 +62,19 @@ async def test_many_commits_become_few_notifications(url: str, pair: tuple[Wakeu
     await listener.close()
 
 
+async def test_who_rings_and_listens_on_one_connection_is_heard_every_time(url: str) -> None:
+    heard: list[str] = []
+    listener = await asyncpg.connect(url)
+    await listener.add_listener("throughline_public", lambda *said: heard.append(said[3]))
+    for n in range(1, 11):
+        both = Wakeup(url)
+        both.committed(True, False)
+        await both.wait(0.01, WAKES)
+        await eventually(lambda n=n: len(heard) == n)  # type: ignore[misc]
+        await both.close()
+    await listener.close()
+
+
 async def test_whoever_waits_looks_again_after_half_a_second(pair: tuple[Wakeup, Wakeup]) -> None:
     assert 0.45 <= await waited(pair[1], 60) < 5
 

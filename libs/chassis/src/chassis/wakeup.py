@@ -32,7 +32,8 @@ class Wakeup:
         self._events: dict[str, asyncio.Event] = {FACTS: asyncio.Event(), WAKES: asyncio.Event()}
         self._listening = False
         self._idle = 0
-        self._connecting = asyncio.Lock()
+        self._using = asyncio.Lock()
+        """One connection rings and listens: one of the two at a time."""
 
     def committed(self, facts: bool, wakes: bool) -> None:
         """Ring after a commit; calls within 5 ms become one notification."""
@@ -47,8 +48,9 @@ class Wakeup:
         while self._told:
             told, self._told = sorted(self._told), set()
             try:
-                connection = await self._connected()
-                await connection.execute("SELECT pg_notify($1, $2)", self._channel, " ".join(told))
+                async with self._using:
+                    connection = await self._connected()
+                    await connection.execute("SELECT pg_notify($1, $2)", self._channel, " ".join(told), timeout=5)
             except AWAY as error:
                 log.debug("not_notified", error=str(error))
                 return
@@ -81,26 +83,23 @@ class Wakeup:
         self._idle = 0
 
     async def _connected(self) -> asyncpg.Connection:
-        async with self._connecting:
-            if self._connection is None or self._connection.is_closed():
-                self._listening = False
-                connection = await asyncpg.connect(self._url, timeout=5)
-                try:
-                    # One channel per schema: installations may share a database.
-                    self._channel = await connection.fetchval("SELECT 'throughline_' || current_schema()")
-                except BaseException:
-                    connection.terminate()
-                    raise
-                self._connection = connection
-            return self._connection
+        if self._connection is None or self._connection.is_closed():
+            self._listening = False
+            self._connection = await asyncpg.connect(self._url, timeout=5)
+            # One channel per schema: installations may share a database.
+            self._channel = await self._connection.fetchval("SELECT 'throughline_' || current_schema()")
+        return self._connection
 
     async def _listen(self) -> None:
-        connection = await self._connected()
-        if not self._listening:
-            await connection.add_listener(self._channel, self._heard)
-            self._listening = True
-            for event in self._events.values():
-                event.set()
+        if self._listening and self._connection is not None and not self._connection.is_closed():
+            return
+        async with self._using:
+            connection = await self._connected()
+            if not self._listening:
+                await connection.add_listener(self._channel, self._heard)
+                self._listening = True
+                for event in self._events.values():
+                    event.set()
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         for name in str(payload).split():
