@@ -41,7 +41,7 @@ async def test_whose_document_has_ended_is_erased_and_nobody_else(fresh_database
     assert [await eraser.step(), await eraser.step()] == [1, 0]
     await database.close()
     rows = await connection.fetch(
-        "SELECT persons[1] AS person, data::text, row_to_json(journal)::text AS all FROM journal"
+        "SELECT persons[1] person, data::text, row_to_json(journal)::text AS all FROM journal"
     )
     answers = await connection.fetch("SELECT answer::text FROM message_ids ORDER BY length(answer::text)")
     await connection.close()
