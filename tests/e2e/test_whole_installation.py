@@ -57,7 +57,7 @@ async def restarted(installation: Installation, name: str) -> None:
 async def server_restarted(installation: Installation, server: Any) -> None:
     """kill -9 of Kafka or PostgreSQL; the supervisor starts it again on its data."""
     await asyncio.to_thread(server.kill)
-    await eventually(lambda: server.running, within=30)
+    await eventually(lambda: server.running, within=90)
 
 
 async def test_N2_killing_everything_in_turn_loses_nothing_and_repeats_nothing(installation: Installation) -> None:

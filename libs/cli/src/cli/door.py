@@ -44,7 +44,7 @@ class Doors:
     """
 
     def __init__(
-        self, services: Mapping[str, str], token: Callable[[str], str], *, patience: float = 60.0, connections: int = 64
+        self, services: Mapping[str, str], token: Callable[[str], str], *, patience: float = 90.0, connections: int = 64
     ) -> None:
         self._services = services
         self._token = token
@@ -89,7 +89,8 @@ class Doors:
     ) -> Answer:
         """Ask for something under an idempotency key; raises Refused and Unanswered.
 
-        `etag` goes as If-Match; `wait` lets the door wait that many seconds for a request that is on its way.
+        `etag` goes as If-Match. `wait` lets the door wait that many seconds for a request that is on its way; with it
+        a 404 is asked again, since a crash may have delayed what opens the request.
         """
         headers = {"idempotency-key": key}
         if etag is not None:
@@ -107,13 +108,14 @@ class Doors:
             try:
                 url = f"{self._services[service]}/{service}/v1{path}"
                 response = await self._client.request(method, url, headers=headers, **options)
-                if response.status_code not in RETRY_STATUS:
+                on_its_way = response.status_code == 404 and "prefer" in headers
+                if response.status_code not in RETRY_STATUS and not on_its_way:
                     return _answer(response)
                 said = str(response.status_code)
             except httpx2.TransportError as error:
                 said = type(error).__name__
             if asyncio.get_running_loop().time() > deadline:
-                raise Unanswered(f"{method} {service}{path}: {said}")
+                raise Unanswered(f"{method} {service}{path}: {said} for {self._patience:.0f} s")
             self.repeated += 1
             await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
             attempt += 1

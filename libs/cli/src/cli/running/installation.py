@@ -1,6 +1,7 @@
 """A whole installation as child processes: Kafka, PostgreSQL, topics, schemas, the five services, and the watch."""
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from cli.running import directory as places
 from cli.running.services import Process, Watch
 from cli.running.sink import Sink
 from contracts.registry import SERVICES
+from embedded.errors import NotStarted
 from embedded.kafka import Kafka
 from embedded.postgres import Postgres
 
@@ -110,7 +112,8 @@ class Installation:
             for server in (self.kafka, self.postgres):
                 if server is not None and not server.running:
                     self.server_restarts += 1
-                    await asyncio.to_thread(server.restart)
+                    with contextlib.suppress(NotStarted):  # tried again at the next look
+                        await asyncio.to_thread(server.restart)
             await asyncio.sleep(0.2)
 
     async def _topics(self) -> None:

@@ -105,6 +105,7 @@ class Watch:
         child, now = process.child, time.monotonic()
         if not process.wanted or child is None or child.returncode is None or now < process.paused_until:
             return
+        child.kill()  # it has ended; what is left of its relay and its pipes goes too
         process.restarts += 1
         process.paused_until = now + min(4.0, 0.25 * 2 ** min(process.restarts, 4))
         process.start()
