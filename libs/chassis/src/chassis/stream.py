@@ -1,14 +1,10 @@
 """Kafka to the decider: the role `worker`. Effects and positions are one statement; offsets only follow."""
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import structlog
-from faststream.kafka import KafkaBroker
 
 from chassis import deadletters, inbound, naming, telemetry, waiting
 from chassis.asked import Asked, Turned
@@ -18,8 +14,6 @@ from chassis.deadletters import Letter
 from chassis.decision import Actor
 from chassis.documents import Entry
 from chassis.hearing import Dead, Ear, Meta, Stream
-from chassis.kafka import options
-from chassis.subscription import QUIET_TOO_LONG, Subscription, Watched, watch
 
 if TYPE_CHECKING:
     from chassis.service import Runtime
@@ -27,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Meta", "Stream", "revive", "run"]
 
 log = structlog.get_logger(__name__)
-
-_COMMIT_EVERY = 0.5
 
 
 class Worker:
@@ -139,56 +131,6 @@ def revive(runtime: "Runtime", row: Any) -> Asked:
 
 async def run(runtime: "Runtime") -> None:
     """The role `worker`: apply what is heard until the process drains. Raises KafkaError while Kafka is away."""
-    worker = Worker(runtime)
-    broker = KafkaBroker(
-        runtime.settings.kafka_bootstrap.split(","),
-        consumer_only=True,
-        allow_auto_create_topics=False,
-        apply_types=False,
-        graceful_timeout=None,
-        logger=None,
-    )
-    stopping = runtime.stopping
-    batch = {"max_records": runtime.settings.batch_records, "batch_bytes": runtime.settings.batch_bytes}
-    group = naming.group(runtime.prefix, runtime.name)
-    subscriptions = []
-    if worker.ear.topics:
-        subscriptions.append(
-            Subscription(broker, worker.apply, stopping, topics=worker.ear.topics, group_id=group, **batch)
-        )
-    pattern = naming.topic(runtime.prefix, f"{runtime.name}.commands.").replace(".", r"\.") + r"[a-z0-9-]+$"
-    subscriptions.append(
-        Subscription(broker, worker.command, stopping, pattern=pattern, group_id=f"{group}.commands", **batch)
-    )
-    await broker.connect()
-    config = broker.config.broker_config
-    keywords = config.builder.keywords  # type: ignore[attr-defined]
-    watched = {**keywords, **options(runtime.settings), "metadata_max_age_ms": 10_000}
-    config.builder = partial(Watched, **watched)
-    try:
-        await broker.start()
-        runtime.health.ready_when("kafka", lambda: _deaf(subscriptions))
-        await _until_stopped(subscriptions, stopping)
-    finally:
-        for subscription in subscriptions:
-            await subscription.finish()
-        await broker.stop()
+    from chassis import listening  # here, because importing FastStream costs every other role half a second
 
-
-async def _deaf(subscriptions: Sequence[Subscription]) -> str | None:
-    if not all(subscription.polled for subscription in subscriptions):
-        return "not polled yet"
-    quiet = max(subscription.quiet_for for subscription in subscriptions)
-    return f"the last good poll was {quiet:.0f} s ago" if quiet > QUIET_TOO_LONG else None
-
-
-async def _until_stopped(subscriptions: Sequence[Subscription], stopping: asyncio.Event) -> None:
-    """Commit offsets and watch: a consumer that hears nothing is restarted once, then the process ends."""
-    restarted: dict[Subscription, float] = {}
-    while not stopping.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), _COMMIT_EVERY)
-        telemetry.STREAM_LAST_POLL_SECONDS.set(max(subscription.quiet_for for subscription in subscriptions))
-        for subscription in subscriptions:
-            await subscription.offsets.commit()
-            await watch(subscription, restarted)
+    await listening.run(runtime, Worker(runtime))

@@ -11,7 +11,6 @@ from typing import Any, Protocol, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -62,11 +61,17 @@ def setup(
     if endpoint is None and exporter is None:
         return None
     provider = TracerProvider(resource=Resource.create({"service.name": service, "service.instance.role": role}))
-    exporter = exporter or OTLPSpanExporter(endpoint=f"{(endpoint or '').rstrip('/')}/v1/traces", timeout=5)
+    exporter = exporter or _otlp(endpoint or "")
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=8192, schedule_delay_millis=1000))
     trace.set_tracer_provider(provider)
     _exporting, _ratio = True, ratio
     return provider
+
+
+def _otlp(endpoint: str) -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # costly, and seldom needed
+
+    return OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
 
 
 def sampled(traceparent: str | None) -> bool:
