@@ -20,4 +20,4 @@ CODEC.noted(facts.SummaryNoted, "notifications.summary-noted", personal=("summar
 CODEC.noted(facts.AttemptStarted, "notifications.attempt-started")
 CODEC.noted(facts.AttemptPostponed, "notifications.attempt-postponed")
 CODEC.noted(facts.AttemptFailed, "notifications.attempt-failed", private=("detail",))
-CODEC.noted(facts.RetryAsked, "notifications.retry-asked")
+CODEC.noted(facts.RetryAsked, "notifications.retry-asked", personal=("reason",))

@@ -18,6 +18,7 @@ from chassis.asked import Asked
 from chassis.clock import utc_now
 from chassis.decision import SYSTEM
 from chassis.door import build
+from chassis.erasing import Eraser
 from chassis.ids import new_id
 from chassis.issuer import Issuer
 from chassis.schema import upgrade
@@ -163,3 +164,21 @@ async def test_a_message_that_does_not_exist_is_not_found(door: Door) -> None:
     answer = await door.retry(request, str(new_id()), "why not", "k1")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_nothing_of_an_erased_contact_is_left_in_the_schema(door: Door) -> None:
+    request = new_id()
+    posted = messages.TellPosted(messages.Cause(uuid5(request, "p"), "workflow.requests", 2), "call me at home")
+    await door.hears(request, opening(request), posted)
+    (received, _) = (await door.get(f"/requests/{request}/messages", "olaf")).json()["items"]
+    message = UUID(received["message_id"])
+    refused = messages.Rejected(message, 1, "smtp-550", "jane@example.com is gone")
+    await door.hears(request, messages.Start(message), refused)
+    assert await Eraser(door.runtime.database, door.runtime.deciders).erase(CONTACT) == [request]
+    tables = {"journal": "data, personal, private, command", "threads": "state", "deliveries": "detail"}
+    for table, columns in tables.items():
+        rows = await door.runtime.database.read(f"SELECT {columns} FROM {table}")
+        left = str([tuple(row) for row in rows])
+        assert not [text for text in ("printer", "call me", "jane@example.com") if text in left]
+    statuses = [one["status"] for one in (await door.get(f"/requests/{request}/messages", "olaf")).json()["items"]]
+    assert sorted(statuses) == ["planned", "refused"]

@@ -93,7 +93,7 @@ class AttemptFailed:
     message_id: UUID
     attempt: int
     next_at: datetime
-    detail: str = ""
+    detail: str | None = None
 
 
 @record
@@ -112,7 +112,7 @@ class MessageRefused:
     message_id: UUID
     reason: str
     attempts: int
-    detail: str = ""
+    detail: str | None = None
     refused_at: datetime = ERASED_AT
 
 
@@ -131,7 +131,7 @@ class MessageBounced:
 
     message_id: UUID
     reason: str
-    detail: str = ""
+    detail: str | None = None
 
 
 @record
@@ -139,6 +139,6 @@ class RetryAsked:
     """Noted: an operator wants it sent again."""
 
     message_id: UUID
-    reason: str
+    reason: str | None
     asked_by: Actor
     next_at: datetime
