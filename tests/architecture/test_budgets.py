@@ -23,7 +23,6 @@ LONG_FILES: dict[str, str] = {
 CROWDED_FILES: dict[str, str] = {
     "libs/chassis/src/chassis/relay.py": "from the journal to Kafka: lease, cursor, answers and producer meet here",
     "libs/chassis/src/chassis/stream.py": "the worker: records of every kind meet what becomes of them",
-    "libs/chassis/src/chassis/stream.py": "from Kafka to the decider: decode, positions, waiting and offsets meet here",
     "libs/cli/src/cli/site.py": "how every verb reaches an installation that runs",
     "libs/chassis/src/chassis/service.py": "names every part that a service is made of",
     "libs/chassis/src/chassis/wiring.py": "puts the parts of a process together; the others then need not know them",

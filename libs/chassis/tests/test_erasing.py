@@ -18,6 +18,7 @@ _FACT = (
     "personal, private) VALUES (0, nextval('journal_seq_0'), $1, 'toy.x', 1, 'k', $2, now(), '{\"c\": \"canary\"}', "
     'ARRAY[$3::uuid], \'{"amount": 1}\', \'{"name": "canary"}\', \'{"text": "canary"}\')'
 )
+_JOURNAL = "SELECT persons[1] AS person, data::text, row_to_json(journal)::text AS all FROM journal"
 
 
 async def test_whose_document_has_ended_is_erased_and_nobody_else(fresh_database: Any, prefix: str) -> None:
@@ -40,9 +41,7 @@ async def test_whose_document_has_ended_is_erased_and_nobody_else(fresh_database
     eraser = Eraser(database, {})
     assert [await eraser.step(), await eraser.step()] == [1, 0]
     await database.close()
-    rows = await connection.fetch(
-        "SELECT persons[1] person, data::text, row_to_json(journal)::text AS all FROM journal"
-    )
+    rows = await connection.fetch(_JOURNAL)
     answers = await connection.fetch("SELECT answer::text FROM message_ids ORDER BY length(answer::text)")
     await connection.close()
     by_person = {UUID(str(row["person"])): row for row in rows}
