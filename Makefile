@@ -42,8 +42,8 @@ format: setup ## Rewrite the code in the house's format
 	$(BIN)/ruff format .
 
 .PHONY: types
-types: setup ## mypy --strict over all members
-	$(BIN)/mypy $(SOURCES)
+types: setup ## mypy --strict over all members and bench
+	$(BIN)/mypy $(SOURCES) bench
 
 .PHONY: test
 test: setup ## Everything that decides whether the product works, on real servers started once

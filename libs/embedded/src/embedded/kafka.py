@@ -88,6 +88,11 @@ class Kafka:
         return self._advertised or f"{LOOPBACK}:{self.port}"
 
     @property
+    def pid(self) -> int | None:
+        """The server's process; None while it does not run."""
+        return self._child.pid if self._child is not None and self.running else None
+
+    @property
     def running(self) -> bool:
         return self._child is not None and self._child.returncode is None
 

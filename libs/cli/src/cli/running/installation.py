@@ -125,9 +125,18 @@ class Installation:
     # -- services ------------------------------------------------------------------------------------------------
 
     def _start_services(self, provided: list[Provided]) -> None:
+        common = self._common_settings()
+        for one in provided:
+            remove = self.home if self.temporary else None
+            arguments = ["-m", one.service, "--role", "all"]
+            environment = settings_of(one, common)
+            self.watch.add(Process(one.service, arguments, environment, self.home, remove=remove))
+
+    def _common_settings(self) -> dict[str, str]:
+        """What every process reads; the keys of the issuer are written first."""
         keys = self.home / "issuer" / "jwks.json"
         keys.write_text(json.dumps(self.issuer.key_set()))
-        common = {
+        return {
             "THROUGHLINE_ENV": "development",
             "THROUGHLINE_PREFIX": self.prefix,
             "THROUGHLINE_KAFKA_BOOTSTRAP": self.bootstrap,
@@ -137,15 +146,15 @@ class Installation:
             "NOTIFICATIONS_SMTP_PORT": str(self.sink.port),
             "PYTHONTZPATH": "",
         }
-        for one in provided:
-            environment = {
-                **common,
-                "THROUGHLINE_DATABASE_URL": one.database_url,
-                "THROUGHLINE_RELAY_DATABASE_URL": one.relay_database_url,
-            }
-            remove = self.home if self.temporary else None
-            arguments = ["-m", one.service, "--role", "all"]
-            self.watch.add(Process(one.service, arguments, environment, self.home, remove=remove))
+
+
+def settings_of(one: Provided, common: dict[str, str]) -> dict[str, str]:
+    """The environment of one service's processes."""
+    return {
+        **common,
+        "THROUGHLINE_DATABASE_URL": one.database_url,
+        "THROUGHLINE_RELAY_DATABASE_URL": one.relay_database_url,
+    }
 
 
 def _host(url: str) -> str:

@@ -1,0 +1,76 @@
+"""Goal 7: from acceptance to the notification's record at 300/s and 1,000/s, Poisson arrivals, roles apart, against
+`pipeline_limit.py` at the same rates where the reference programs are given; and what an idle installation costs.
+"""
+
+import asyncio
+from typing import Any
+
+from bench import load, peers
+from bench.chain import settled
+from bench.measuring import Meter
+from bench.result import Result
+from bench.running import alone
+from bench.site import EVERYTHING, Site
+
+RATES = (300, 1000)
+SECONDS, IDLE_SECONDS = 10.0, 5.0
+_END_TO_END = """
+SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM told.at - taken.recorded_at) * 1000)
+FROM intake.journal taken JOIN (
+  SELECT subject, min(recorded_at) AS at FROM notifications.journal
+  WHERE type = 'notifications.message-planned' GROUP BY subject) told USING (subject)
+WHERE taken.type = 'intake.request-submitted' AND taken.recorded_at >= $1
+"""
+"""Both moments are the database's clock when the row was written, just before its commit."""
+
+
+async def measure(site: Site) -> Result:
+    """Each rate in turn, the idle figure first."""
+    await settled(site)
+    found: dict[str, Any] = {"idle_percent_of_a_core": await _idle(site)}
+    await load.run(site.plan(3.0, rate=300))
+    await settled(site)
+    for rate in RATES:
+        found[f"at_{rate}"] = await _at(site, rate)
+    reference = None
+    folder = peers.programs()
+    if folder is not None:
+        rows = await peers.pipeline_limit(folder, list(RATES), int(SECONDS))
+        for rate, row in zip(RATES, rows, strict=True):
+            found[f"reference_at_{rate}"] = {
+                "p50_ms": row["e2e p50 ms"],
+                "p99_ms": row["p99 ms"],
+                "cpu_us": row["sum us"],
+            }
+        reference = float(rows[0]["e2e p50 ms"])
+    return Result("latency", found["at_300"]["p50_ms"], "ms", reference, 1.3, details=found)
+
+
+async def _at(site: Site, rate: int) -> dict[str, Any]:
+    began = await site.value("SELECT clock_timestamp()")
+    meter = Meter(site.pids())
+    report = await load.run(site.plan(SECONDS, rate=rate, connections=64))
+    await settled(site)
+    cpu = {name: used / report.good * 1e6 for name, used in meter.read().items()}
+    p50, p99 = await site.value(_END_TO_END, began)
+    return {
+        "requests": report.good,
+        "p50_ms": float(p50),
+        "p99_ms": float(p99),
+        "accept_p50_ms": report.p50_ms,
+        "accept_p99_ms": report.p99_ms,
+        "cpu_us": sum(cpu.values()),
+        "cpu_us_by_process": cpu,
+    }
+
+
+async def _idle(site: Site) -> dict[str, float]:
+    """Percent of a core that each process takes while nothing happens."""
+    meter = Meter(site.pids())
+    await asyncio.sleep(IDLE_SECONDS)
+    used = {name: seconds / meter.wall * 100 for name, seconds in meter.read().items()}
+    return {"all": sum(used.values()), **used}
+
+
+if __name__ == "__main__":
+    alone("latency", measure, EVERYTHING)

@@ -1,0 +1,32 @@
+"""Whether a goal is met is decided the same way everywhere."""
+
+import pytest
+from bench.result import Result, rounded
+
+
+def test_a_ratio_at_its_goal_is_met_from_either_side() -> None:
+    assert Result("rate", 60.0, "1/s", 100.0, 0.6, at_least=True).met
+    assert not Result("rate", 59.0, "1/s", 100.0, 0.6, at_least=True).met
+    assert Result("cost", 130.0, "ms", 100.0, 1.3).met
+    assert not Result("cost", 131.0, "ms", 100.0, 1.3).met
+
+
+def test_a_goal_for_the_figure_itself_does_not_look_at_the_reference() -> None:
+    assert Result("late", 5.0, "ms", 0.1, 5.0, of_ratio=False).met
+
+
+def test_without_a_reference_a_ratio_goal_is_neither_met_nor_missed() -> None:
+    result = Result("rate", 60.0, "1/s", None, 0.6, at_least=True)
+    assert result.met is None
+    assert result.ratio is None
+
+
+def test_the_line_for_machines_has_exactly_its_fields() -> None:
+    line = Result("rate", 61.23456, "1/s", 100.0, 0.6, at_least=True).line()
+    assert list(line) == ["name", "figure", "unit", "reference", "ratio", "goal", "met"]
+    assert line["figure"] == 61.23
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0, 0.0), (123456.0, 123500.0), (7, 7), ("x", "x")])
+def test_figures_keep_four_digits(value: object, expected: object) -> None:
+    assert rounded({"a": [value]}) == {"a": [expected]}
