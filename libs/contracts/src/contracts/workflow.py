@@ -202,7 +202,7 @@ class RequestEdited(WorkflowFact):
     """Fields have new values. Only those named in `fields` do; null there means emptied."""
 
     type: ClassVar[str] = "workflow.request-edited"
-    readers: ClassVar[tuple[str, ...]] = ("intake", "approvals")
+    readers: ClassVar[tuple[str, ...]] = ("intake", "approvals", "notifications")
 
     summary: Annotated[Summary | None, Personal()] = None
     description: Annotated[LongText | None, Personal()] = None
