@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -18,7 +19,7 @@ from chassis.answers import answer
 from chassis.asked import Asked, Outcome
 from chassis.auth import Caller
 from chassis.clock import utc_now
-from chassis.ids import derived_id, key_id
+from chassis.ids import derived_id, key_id, time_of
 from chassis.problems import Problem
 from contracts.base import Command
 
@@ -279,9 +280,12 @@ def with_subject(declared: Declared, command: Command, subject: UUID) -> Command
     return command.model_copy(update={declared.id_field: subject})
 
 
-def subject_of_new(declared: Declared, command: Command, message_id: UUID) -> UUID:
-    """The id of what a command creates: the one that the body names, else one made from the message's."""
+def subject_of_new(declared: Declared, command: Command, message_id: UUID, said_at: datetime | None = None) -> UUID:
+    """The id of what a command creates: the one that the body names, else one made from the message's.
+
+    It begins with the message's own time, so that it is the same whenever the message comes again.
+    """
     named = getattr(command, declared.id_field) if declared.id_field else None
     if named is not None:
         return UUID(str(named))
-    return derived_id(message_id, utc_now(), 0, "subject")
+    return derived_id(message_id, time_of(message_id) or said_at or utc_now(), 0, "subject")

@@ -135,7 +135,7 @@ def _subject(declared: Declared, command: Command, said: Envelope) -> UUID:
         path = {name: str(getattr(command, name, said.subject)) for name in declared.names}
         return declared.subject(path, command)
     if declared.creates:
-        return named or subject_of_new(declared, command, said.id)
+        return named or subject_of_new(declared, command, said.id, said.time)
     if named is None:
         raise Problem.invalid({"/subject": "the command's subject must be a UUID"})
     return named
