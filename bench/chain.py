@@ -10,7 +10,7 @@ from bench.result import Result
 from bench.running import alone
 from bench.site import EVERYTHING, Site, until
 
-SECONDS = 10.0
+SECONDS = 6.0
 ENDS = ("notifications.messages", "billing.accounts", "approvals.approval_files", "workflow.requests")
 
 
