@@ -47,15 +47,15 @@ types: setup ## mypy --strict over all members and bench
 
 .PHONY: test
 test: setup ## Everything that decides whether the product works, on real servers started once
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore tests/chaos
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 .PHONY: test-fast
 test-fast: setup ## What needs no servers, in under a minute
-	$(BIN)/pytest -n $(WORKERS) -m "not servers and not e2e" --ignore tests/chaos
+	$(BIN)/pytest -n $(WORKERS) -m "not servers and not e2e"
 
 .PHONY: chaos
-chaos: setup ## Kill and freeze what runs, then check the laws
-	$(BIN)/pytest tests/chaos
+chaos: setup ## Kill every service, Kafka and PostgreSQL under a running scenario, then balance the books
+	$(BIN)/pytest tests/e2e/test_whole_installation.py
 
 .PHONY: demo
 demo: setup ## Play a scenario from submit to invoice (REPORT=file KEEP=1, or LOG=file MAPPING=file)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from chassis import inbound, stream, watching
+from chassis import housekeeping, inbound, stream, watching
 from chassis.agenda import Agenda
 from chassis.asked import Asked
 from chassis.asking import Asking
@@ -53,12 +53,16 @@ async def run(runtime: "Runtime") -> None:
     agenda = Agenda(
         runtime.database, runtime.deciders, revive_of(runtime), on_outcome=lambda _, outcome: asking.after([outcome])
     )
-    ages = asyncio.create_task(watching.run(runtime))
-    erasing = asyncio.create_task(Eraser(runtime.database, runtime.deciders).run(runtime.stopping))
+    eraser = Eraser(runtime.database, runtime.deciders)
+    beside = [
+        asyncio.create_task(work)
+        for work in (watching.run(runtime), housekeeping.run(runtime), eraser.run(runtime.stopping))
+    ]
     try:
         await agenda.run(_UntilStopping(runtime))
     except _Stopped:
         return
     finally:
-        ages.cancel()
-        await asyncio.gather(ages, erasing, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)

@@ -27,7 +27,7 @@ def closed(event: workflow.RequestClosed, meta: Meta) -> messages.Close:
         charge_revision=event.charge_revision,
         contact_id=event.contact_id,
         number=event.number,
-        history=event.mode == "history",
+        history=event.mode == "history" or meta.history,
     )
 
 

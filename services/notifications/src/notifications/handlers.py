@@ -18,7 +18,8 @@ references = (
 
 
 def _cause(meta: Meta) -> messages.Cause:
-    return messages.Cause(meta.id, meta.topic, meta.sequence)
+    """What is told. A fact sent again from before this service's time counts as told already: position -1."""
+    return messages.Cause(meta.id, meta.topic, -1 if meta.history else meta.sequence)
 
 
 @stream.on(workflow.RequestOpened)

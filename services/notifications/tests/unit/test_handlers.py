@@ -62,3 +62,14 @@ def test_the_approvers_of_the_event_are_asked() -> None:
 
 def test_no_stream_is_listened_to_in_vain() -> None:
     assert handlers.stream.topics == ("approvals.approvals", "workflow.requests")
+
+
+def test_a_fact_from_before_this_services_time_tells_nobody() -> None:
+    old = Meta(EVENT, REQUEST, 7, NOON, "", "workflow.requests", SYSTEM, REQUEST, None, 0, history=True)
+    event = workflow.WaitBegan(reason="customer", pauses=True, waiting_for="customer")
+    message = handlers.waiting(event, old)
+    assert message is not None
+    assert message.cause.sequence == -1
+    told = handlers.waiting(event, META)
+    assert told is not None
+    assert told.cause.sequence == 7

@@ -30,7 +30,7 @@ class Player:
         self.submitted = 0
         self._revisions: dict[UUID, int] = {}
 
-    async def play(self, lives: Sequence[Life], at_once: int = 48) -> None:
+    async def play(self, lives: Sequence[Life], at_once: int = 96) -> None:
         """Play all lives, at most `at_once` at a time."""
         queue = iter(lives)
 
