@@ -47,7 +47,8 @@ types: setup ## mypy --strict over all members and bench
 
 .PHONY: test
 test: setup ## Everything that decides whether the product works, on real servers started once
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not e2e"
+	$(BIN)/pytest -m e2e # a whole installation fills a machine: one after the other
 
 .PHONY: test-fast
 test-fast: setup ## What needs no servers, in under a minute

@@ -90,9 +90,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if ASKS_FOR_SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("servers")
-        if item.get_closest_marker("e2e") is not None:
-            # A whole installation fills a machine: those tests run one after the other.
-            item.add_marker(pytest.mark.xdist_group("installation"))
 
 
 @pytest.fixture(scope="session")
