@@ -134,7 +134,8 @@ CREATE INDEX timer_due ON timer (due_at) WHERE open;
 _CLAIM = """
 WITH due AS (
   UPDATE timer SET open = false, fired_at = clock_timestamp() WHERE id IN (
-    SELECT id FROM timer WHERE open AND due_at <= clock_timestamp() ORDER BY due_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
+    SELECT id FROM timer WHERE open AND due_at <= statement_timestamp() ORDER BY due_at LIMIT 1000
+    FOR UPDATE SKIP LOCKED)
   RETURNING id, subject, due_at),
 told AS (INSERT INTO outbox (key, payload)
   SELECT subject, json_build_object('timer', id, 'due_at', due_at)::text FROM due)

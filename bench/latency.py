@@ -55,6 +55,7 @@ async def _at(site: Site, rate: int) -> dict[str, Any]:
     p50, p99 = await site.value(_END_TO_END, began)
     return {
         "requests": report.good,
+        "unanswered": report.unanswered,
         "p50_ms": float(p50),
         "p99_ms": float(p99),
         "accept_p50_ms": report.p50_ms,

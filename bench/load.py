@@ -44,10 +44,14 @@ class Plan:
 
 @dataclass
 class Report:
-    """What came back: only 201 is good. Latency in an open loop counts from when a request was to be sent."""
+    """What came back: only 201 is good. Latency in an open loop counts from when a request was to be sent.
+
+    `unanswered` were offered and had no answer soon after the end: more than can be taken was offered.
+    """
 
     good: int
     bad: int
+    unanswered: int
     seconds: float
     p50_ms: float
     p99_ms: float
@@ -169,8 +173,9 @@ async def _carry_out(plan: Plan) -> Report:
         await asyncio.sleep(0.005)
     taken = time.perf_counter() - began
     milliseconds = [1000 * each for each in load.latencies]
-    bad = load.sent - load.good
-    return Report(load.good, bad, taken, percentile(milliseconds, 0.5), percentile(milliseconds, 0.99), load.first_bad)
+    p50, p99 = percentile(milliseconds, 0.5), percentile(milliseconds, 0.99)
+    answered, offered = len(milliseconds), load.sent + len(load.due)
+    return Report(load.good, answered - load.good, offered - answered, taken, p50, p99, load.first_bad)
 
 
 async def _offer(plan: Plan, load: _Load, began: float) -> None:

@@ -15,7 +15,7 @@ from chassis.database import Database
 from chassis.decision import Actor, Refused
 
 DUE = (
-    "SELECT subject FROM waiting WHERE aggregate = $1 AND next_at <= clock_timestamp() "
+    "SELECT subject FROM waiting WHERE aggregate = $1 AND next_at <= statement_timestamp() "
     "GROUP BY subject ORDER BY min(next_at) LIMIT $2"
 )
 _OF_SUBJECT = (
