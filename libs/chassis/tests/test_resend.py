@@ -130,6 +130,12 @@ async def test_a_service_that_starts_late_catches_up_in_history_mode(
             await becomes(lambda: tills(heard), dict.fromkeys(subjects, 100 + 200 + 3))
 
 
+async def _published(runtime: Any) -> int:
+    """How far the saved cursor is: nothing beyond it is sent again."""
+    (row,) = await runtime.database.read("SELECT coalesce(sum(high), 0)::int AS high FROM relay_cursor")
+    return int(row["high"])
+
+
 async def test_an_ask_for_what_is_not_told_here_is_passed_over(
     urls: dict[str, str], kafka: Any, prefix: str, wire: Wire
 ) -> None:
@@ -137,6 +143,7 @@ async def test_an_ask_for_what_is_not_told_here_is_passed_over(
     async with role(WORKFLOW, urls["workflow"], kafka, prefix, "relay") as told:
         await told.deciders["tills"].handle(asked(subject, Add(1)))
         await becomes(lambda: _length(wire.read("workflow.requests")), 1)
+        await becomes(lambda: _published(told), 1)
 
         async def ask(asker: str, stream_name: str) -> None:
             wanted = ResendAsked(asker=asker, stream=stream_name, subject=subject, after=0)

@@ -1,5 +1,6 @@
 """Topics at the broker: made from the contract's registry, compared with what is there, never changed in partitions."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from chassis import naming
 from contracts import registry
 from contracts.registry import Topic
+
+_SEEN_WITHIN = 20.0
 
 
 class WrongTopics(Exception):
@@ -93,6 +96,7 @@ class Topics:
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
                 raise WrongTopics(f"{name} could not be made: {rest[0] if rest and rest[0] else error.__name__}")
+        await _seen(admin, {self._name(topic) for topic in topics})
 
     async def _compare(self, admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> list[Change]:
         there = set(await admin.list_topics())
@@ -119,3 +123,12 @@ class Topics:
             for setting, wanted in topic.configuration.items()
             if found.get(self._name(topic), {}).get(setting) != wanted
         ]
+
+
+async def _seen(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Return when the broker tells of new topics, which it does a little after it has made them."""
+    deadline = asyncio.get_running_loop().time() + _SEEN_WITHIN
+    while not names <= set(await admin.list_topics()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise WrongTopics(f"the broker does not show what it made within {_SEEN_WITHIN:.0f} s")
+        await asyncio.sleep(0.05)
