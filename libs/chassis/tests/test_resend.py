@@ -119,6 +119,7 @@ async def test_a_service_that_starts_late_catches_up_in_history_mode(
         for _ in range(2):
             await decider.handle_batch([asked(subject, Add(1)) for subject in subjects])
         await becomes(lambda: _length(wire.read("workflow.requests")), 16)
+        await becomes(lambda: _published(told), 16)
         await _forget(kafka, f"{prefix}.workflow.requests")
         async with role(BILLING, urls["billing"], kafka, prefix, "relay") as late:
             await asking.bootstrap(late.database, "billing", PARTITIONS, ["workflow.requests"])
