@@ -22,8 +22,8 @@ _due = (
     select(deliveries.c.message_id)
     .where(
         deliveries.c.status == literal_column(f"'{PLANNED}'"),
-        deliveries.c.next_at <= func.clock_timestamp(),
-        or_(deliveries.c.picked_until.is_(None), deliveries.c.picked_until < func.clock_timestamp()),
+        deliveries.c.next_at <= func.statement_timestamp(),
+        or_(deliveries.c.picked_until.is_(None), deliveries.c.picked_until < func.statement_timestamp()),
     )
     .order_by(deliveries.c.next_at)
     .limit(bindparam("limit", type_=Integer))
@@ -32,7 +32,7 @@ _due = (
 TAKE_DUE = statement(
     update(deliveries)
     .where(deliveries.c.message_id == any_(func.array(_due.scalar_subquery())))
-    .values(picked_until=func.clock_timestamp() + cast(bindparam("picked_for"), INTERVAL))
+    .values(picked_until=func.statement_timestamp() + cast(bindparam("picked_for"), INTERVAL))
     .returning(deliveries.c.message_id, deliveries.c.request_id)
 )
 """Planned messages whose time has come, the longest due first, marked so that other senders leave them alone."""
