@@ -250,14 +250,14 @@ def _existence(story: Story) -> Iterator[Finding]:
     for fact in [*story.opened, *story.rejected][1:]:
         yield "opened-twice", None, fact, mend
     if story.submitted and not story.opened and not story.rejected:
-        retry = f"throughline waiting retry {story.subject} --service workflow"
+        retry = f"throughline waiting retry {story.subject}"
         yield "not-opened", "workflow", story.submitted[0], retry
     if story.opened and not story.submitted:
         yield "opened-from-nothing", None, story.opened[0], mend
 
 
 def _billing(story: Story) -> Iterator[Finding]:
-    retry = f"throughline waiting retry {story.subject} --service billing"
+    retry = f"throughline waiting retry {story.subject}"
     for number, close in story.closes.items():
         billed = story.billed.get(number, Counter())
         invoices, others = billed["billing.invoice-issued"], billed["billing.nothing-to-bill"]
@@ -268,7 +268,7 @@ def _billing(story: Story) -> Iterator[Finding]:
 
 
 def _approvals(story: Story) -> Iterator[Finding]:
-    retry = f"throughline waiting retry {story.subject} --service approvals"
+    retry = f"throughline waiting retry {story.subject}"
     for identifier, fact in story.transitions.items():
         if not story.asked[identifier] and identifier not in story.settled:
             yield "not-asked", "approvals", fact, retry
@@ -279,7 +279,7 @@ def _approvals(story: Story) -> Iterator[Finding]:
 
 
 def _messages(story: Story) -> Iterator[Finding]:
-    retry = f"throughline waiting retry {story.subject} --service notifications"
+    retry = f"throughline waiting retry {story.subject}"
     for cause, people in story.causes if story.mode == "live" else ():
         if story.told_causes[str(cause.id)] < people:
             yield "not-told", "notifications", cause, retry
