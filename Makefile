@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MEMBERS := $(wildcard libs/*) $(wildcard services/*)
 SOURCES := $(addsuffix /src,$(MEMBERS))
 LOCKS := requirements.lock requirements-dev.lock requirements-setup.lock
-COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help
 help: ## Show what can be done here
