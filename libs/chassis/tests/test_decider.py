@@ -105,6 +105,18 @@ async def test_equal_keys_at_the_same_moment_are_decided_once(database: Database
     assert await totals(database) == {till: 5}
 
 
+async def test_one_key_with_two_contents_in_one_batch_is_refused_the_second_time(
+    database: Database, decider: Decider[toy.Till]
+) -> None:
+    till, key = uuid4(), uuid4()
+    batch = [asked(till, Add(n), id=key, remember=True, request_hash=bytes([n])) for n in (5, 6)]
+    first, second = await decider.handle_batch(batch)
+    assert first.refused is None
+    assert second.refused is not None
+    assert second.refused.slug == "idempotency-key-reused"
+    assert await totals(database) == {till: 5}
+
+
 async def test_a_refusal_is_remembered_too(decider: Decider[toy.Till]) -> None:
     till, key = uuid4(), uuid4()
     await decider.handle(asked(till, Add(1)))

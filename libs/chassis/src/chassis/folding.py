@@ -119,7 +119,7 @@ class Fold(Generic[S]):
         self._reading = reading
         self._numbers = {series: list(numbers) for series, numbers in reading.numbers.items()}
         self._drawn = drawn
-        self._answered: dict[UUID, Outcome] = {}
+        self._answered: dict[UUID, tuple[bytes | None, Outcome]] = {}
         self._stuck: set[UUID] = set()
 
     # -- one message ---------------------------------------------------------------------------------------------
@@ -161,9 +161,11 @@ class Fold(Generic[S]):
     def _replay(self, asked: Asked) -> Outcome | None:
         kept = self._reading.ids.get(asked.id)
         if kept is None:
-            first = self._answered.get(asked.id)
-            if first is None:
+            if asked.id not in self._answered:
                 return None
+            hashed, first = self._answered[asked.id]
+            if hashed != asked.request_hash:
+                return Outcome(asked.subject, refused=KeyReused("this key was used before with other content"))
             return Outcome(
                 first.subject, first.answer, first.edit_version, first.sequence, replayed=True, refused=first.refused
             )
@@ -223,7 +225,7 @@ class Fold(Generic[S]):
     def _answer(self, asked: Asked, outcome: Outcome) -> None:
         if asked.remember or asked.reply_to is not None:
             self.changes.answers.append(Answer(asked, outcome))
-            self._answered[asked.id] = outcome
+            self._answered[asked.id] = (asked.request_hash, outcome)
 
     # -- positions -----------------------------------------------------------------------------------------------
 
