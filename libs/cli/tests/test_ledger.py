@@ -158,3 +158,11 @@ def test_nothing_is_said_of_an_unknown_subject() -> None:
     ledger = Ledger()
     ledger.hear(Heard("workflow.requests", "workflow.note-added", UUID(int=1), 1, uuid4(), T0, {}))
     assert ledger.orphans(LATER, lambda *_: True) == []
+
+
+def test_a_rejected_submission_is_answered_and_nothing_more_is_expected_of_it() -> None:
+    s = Streams()
+    s.add("intake.requests", "request-submitted", number="R-000001", mode="live")
+    rejected = s.add("workflow.requests", "request-rejected", reason="queue-unknown", detail="no such queue")
+    assert orphans(s) == []
+    assert orphans(s, drop=rejected) == ["not-opened"]

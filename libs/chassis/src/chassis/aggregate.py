@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Table
 
-from chassis.decision import Known
+from chassis.decision import Known, Unknown
 from chassis.journal import Codec
 
 S = TypeVar("S")
@@ -57,6 +57,8 @@ class Aggregate(Generic[S]):
     persons: Callable[[S], Iterable[UUID]] = _nothing
     refs: Callable[[Any], Iterable[tuple[str, str]]] = _nothing
     numbers: Callable[[Any], Sequence[str]] = _nothing
+    in_vain: Callable[[S | None, Any, Unknown, datetime], Sequence[Any]] = _nothing
+    """What is stated of a heard fact that waited in vain for what it names; nothing: it becomes a dead letter."""
     messages: Sequence[type] = ()
     """Messages that reactions may send to it; their class names are kept in the table of waiting messages."""
     edits: frozenset[type] = frozenset()

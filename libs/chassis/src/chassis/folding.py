@@ -183,6 +183,8 @@ class Fold(Generic[S]):
         lookup = Lookup(self._documents, self._read, self._reading.holders, self._numbers, asked)
         try:
             facts = aggregate.decide(state, asked.message, self.now, lookup)
+        except Unknown as unknown:
+            facts = self._in_vain(state, asked, unknown)
         finally:
             self.missed += lookup.missed
         stated: list[Stated] = []
@@ -211,6 +213,17 @@ class Fold(Generic[S]):
         outcome = Outcome(asked.subject, answer, entry.edit_version, entry.sequence)
         self._answer(asked, outcome)
         return outcome
+
+    def _in_vain(self, state: S | None, asked: Asked, unknown: Unknown) -> Sequence[Any]:
+        """What is stated of a fact that waited long enough for what it names; `unknown` again when it is nothing."""
+        heard = asked.stream is not None and asked.reply_to is None
+        facts = self.aggregate.in_vain(state, asked.message, unknown, self.now) if heard and self._waited(asked) else ()
+        if not facts:
+            raise unknown
+        return facts
+
+    def _waited(self, asked: Asked) -> bool:
+        return self.now - (asked.waited_since or self.now) >= UNKNOWN_FOR
 
     def _answers(self, asked: Asked, state: S | None) -> bool:
         return state is not None and (asked.stream is None or asked.remember or asked.reply_to is not None)
@@ -275,9 +288,7 @@ class Fold(Generic[S]):
     # -- what cannot be decided ----------------------------------------------------------------------------------
 
     def _refused(self, entry: Entry[S], asked: Asked, refused: Refused) -> Outcome:
-        since = asked.waited_since or self.now
-        may_wait = isinstance(refused, Unknown) and asked.record is not None and self.now - since < UNKNOWN_FOR
-        if may_wait:
+        if isinstance(refused, Unknown) and asked.record is not None and not self._waited(asked):
             return self._postpone(entry, asked, "unknown", refused.detail)
         self._heard(entry, asked)
         self._settle_waiting(asked)

@@ -311,6 +311,16 @@ async def test_status_and_stage_follow_workflow(intake: Standing) -> None:
     assert [kind for kind, _ in await intake.told(request)] == ["intake.request-submitted"]
 
 
+async def test_who_submitted_sees_that_workflow_rejected_it_and_why(intake: Standing) -> None:
+    carl = await registered(intake, "carl")
+    async with intake.client("carl", CONTACT) as client:
+        request = UUID((await submitted(client, carl))["request_id"])
+        await intake.hear(request, workflow.RequestRejected(reason="queue-unknown", detail="no support@3 here"))
+        shown = (await client.get(f"/requests/{request}")).json()
+    assert (shown["status"], shown["outcome"]) == ("rejected", "queue-unknown")
+    assert shown["detail"] == "no support@3 here"
+
+
 async def test_a_fact_of_an_unknown_request_waits_for_it(intake: Standing) -> None:
     [outcome] = await intake.hear(uuid4(), opened(uuid4()))
     assert outcome.waiting

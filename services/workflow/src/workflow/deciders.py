@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chassis.aggregate import Aggregate, Child
 from workflow import events, schemas, tables
-from workflow.domain import facts, fold, lifecycle, sla
+from workflow.domain import facts, fold, lifecycle, opening, sla
 from workflow.domain import people as people_rules
 from workflow.domain import queues as queue_rules
 from workflow.domain import teams as team_rules
@@ -81,6 +81,7 @@ REQUESTS: Aggregate[ServiceRequest] = Aggregate(
     columns=columns,
     children=children,
     persons=lambda request: (request.contact_id,),
+    in_vain=opening.in_vain,
     edits=events.EDITS,
 )
 PEOPLE: Aggregate[Person] = Aggregate(

@@ -21,6 +21,7 @@ from chassis.topics import Topics
 from contracts import intake, workflow
 from contracts.base import ActorRef
 from contracts.envelope import Envelope, from_headers, to_headers
+from testkit.eventually import eventually
 from workflow.domain import messages, queues
 from workflow.domain.records import Definition, Stage
 from workflow.main import SERVICE, Settings
@@ -126,6 +127,31 @@ async def test_a_submission_heard_twice_and_before_its_queue_is_told_as_one_open
         "request-closed",
     ]
     assert [envelope.sequence for envelope, _ in facts] == [1, 2, 3]
+
+
+async def test_a_submission_whose_queue_never_becomes_known_is_rejected_after_its_wait(running: Runtime) -> None:
+    await submit(running, submission(utc_now()))
+    assert await eventually(lambda: _age(running, seconds=58), within=30)
+    assert await eventually(lambda: _tried_again(running), within=30)
+    assert await _age(running, seconds=3)
+    [(envelope, value)] = await told(running, 1)
+    rejected = workflow.RequestRejected.model_validate_json(value)
+    assert (rejected.reason, rejected.detail) == ("queue-unknown", "queue support@1 is not known here")
+    assert (envelope.sequence, envelope.subject) == (1, str(REQUEST))
+    assert await running.database.read("SELECT 1 FROM waiting UNION ALL SELECT 1 FROM dead_letters") == []
+
+
+async def _age(runtime: Runtime, *, seconds: int) -> bool:
+    """Let what waits have waited longer, and be tried now; whether anything waits."""
+    update = (
+        "UPDATE waiting SET first_at = first_at - make_interval(secs => $1), next_at = clock_timestamp(), attempts = 1 "
+        "RETURNING id"
+    )
+    return bool(await runtime.database.read(update, seconds))
+
+
+async def _tried_again(runtime: Runtime) -> bool:
+    return bool(await runtime.database.read("SELECT 1 FROM waiting WHERE attempts > 1"))
 
 
 async def test_S87_a_breach_rings_by_itself_and_is_dated_when_it_was_due(running: Runtime) -> None:

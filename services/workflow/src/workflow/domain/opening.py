@@ -1,9 +1,10 @@
 """Opening: from a submission to a request that lives."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from chassis.decision import Known
+from chassis.decision import Known, Unknown
 from workflow.domain import facts, messages, moving, priority, rights, sla, stages
 from workflow.domain.facts import By
 from workflow.domain.fold import evolve
@@ -23,7 +24,8 @@ def open_request(request: ServiceRequest | None, message: messages.Open, now: da
     definition: Definition = known.require("queue", f"{message.queue}@{message.queue_version}")
     stage = stages.first(definition) if message.stage is None else stages.named(definition, message.stage)
     if stage is None:
-        return [_rejection(message, now)]
+        detail = f"{message.queue}@{message.queue_version} has no stage {message.stage}"
+        return [_rejection(message, "no-such-stage", detail, now)]
     done = stage.state == stages.CLOSED
     at = message.received_at if done or message.mode == HISTORY else max(now, message.received_at)
     opened = _opened(message, definition, stages.last_working(definition) if done else stage, at)
@@ -79,10 +81,17 @@ def _assignment(message: messages.Open, definition: Definition) -> tuple[Any, An
     return None, None
 
 
-def _rejection(message: messages.Open, now: datetime) -> facts.RequestRejected:
+def in_vain(request: ServiceRequest | None, message: Any, unknown: Unknown, now: datetime) -> Sequence[Any]:
+    """The rejection of a submission whose queue, in the version that it names, has not become known here."""
+    if request is not None or not isinstance(message, messages.Open):
+        return []
+    return [_rejection(message, "queue-unknown", unknown.detail, now)]
+
+
+def _rejection(message: messages.Open, reason: str, detail: str, now: datetime) -> facts.RequestRejected:
     return facts.RequestRejected(
-        reason="no-such-stage",
-        detail=f"{message.queue}@{message.queue_version} has no stage {message.stage}",
+        reason=reason,
+        detail=detail,
         number=message.number,
         contact_id=message.contact_id,
         queue=message.queue,
