@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from chassis.ids import new_id
 from chassis.topics import Topics
 from contracts import registry
-from contracts.base import Event
+from contracts.base import Document, Event
 from contracts.envelope import Envelope, to_headers
 
 PARTITIONS = 4
@@ -54,7 +54,7 @@ class Wire:
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._bootstrap = bootstrap
-        self._prefix = prefix
+        self.prefix = prefix
         self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=4 << 20)
 
     async def __aenter__(self) -> Self:
@@ -69,18 +69,24 @@ class Wire:
     async def send(self, topic: str, key: UUID | bytes | None, value: bytes | None, said: Headers) -> None:
         """Put one record on a topic, whatever it is."""
         encoded = str(key).encode() if isinstance(key, UUID) else key
-        await self._producer.send_and_wait(f"{self._prefix}.{topic}", value, encoded, headers=said)
+        await self._producer.send_and_wait(f"{self.prefix}.{topic}", value, encoded, headers=said)
 
     async def tell(self, subject: UUID, sequence: int, event: Event, **other: Any) -> None:
         """Send a fact as its owner would."""
-        await self.send(event.topic, subject, body(event), headers(self._prefix, event, subject, sequence, **other))
+        await self.send(event.topic, subject, body(event), headers(self.prefix, event, subject, sequence, **other))
+
+    async def know(self, sequence: int, *documents: Document) -> None:
+        """Tell documents as their owners would, all with the same sequence of their keys."""
+        for each in documents:
+            said = headers(self.prefix, each, each.key, sequence)
+            await self.send(each.topic, each.key.encode(), body(each), said)
 
     async def read(self, topic: str) -> list[Any]:
         """Every record that is on a topic now, partition by partition."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
         await consumer.start()
         try:
-            name = f"{self._prefix}.{topic}"
+            name = f"{self.prefix}.{topic}"
             places = [TopicPartition(name, n) for n in sorted(await self._producer.partitions_for(name))]
             consumer.assign(places)
             await consumer.seek_to_beginning(*places)
@@ -95,11 +101,11 @@ class Wire:
     async def committed(self, group: str, topic: str) -> int:
         """How many records of a topic a group has committed, over its partitions."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, group_id=f"{self._prefix}.{group}", enable_auto_commit=False
+            bootstrap_servers=self._bootstrap, group_id=f"{self.prefix}.{group}", enable_auto_commit=False
         )
         await consumer.start()
         try:
-            name = f"{self._prefix}.{topic}"
+            name = f"{self.prefix}.{topic}"
             places = [TopicPartition(name, n) for n in await self._producer.partitions_for(name)]
             consumer.assign(places)
             return sum([await consumer.committed(place) or 0 for place in places])

@@ -2,13 +2,14 @@
 
 from typing import ClassVar
 
-from chassis.decision import Forbidden, Refused, Unknown
+from chassis.decision import Forbidden, Refused
 
 
-class UnknownApproval(Unknown):
-    """This request has no such approval."""
+class UnknownApproval(Refused):
+    """This request has no such approval. Its id is learned from what was told of it, so that it cannot still come."""
 
     slug: ClassVar[str] = "unknown-approval"
+    status: ClassVar[int] = 404
 
 
 class NotAnApprover(Forbidden):
