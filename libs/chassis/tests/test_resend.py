@@ -1,12 +1,17 @@
 """Facts from one service to another, whole: told, relayed, heard; gaps mended from the journal; commands answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from subprocess import DEVNULL, Popen
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
+import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -129,6 +134,77 @@ async def test_a_service_that_starts_late_catches_up_in_history_mode(
             heard = await processes.enter_async_context(role(BILLING, urls["billing"], kafka, prefix, "worker"))
             await processes.enter_async_context(role(BILLING, urls["billing"], kafka, prefix, "timers"))
             await becomes(lambda: tills(heard), dict.fromkeys(subjects, 100 + 200 + 3))
+
+
+SLOW_RELAY = """
+import chassis.resend
+from chassis.app import run
+from testkit.toyhearing import WORKFLOW
+from testkit.toyservice import ToySettings
+chassis.resend._PAGE, chassis.resend._BULK_PAUSE = 2, 0.3
+run(WORKFLOW, ToySettings)
+"""
+
+
+@pytest.fixture
+def slow_relay(urls: dict[str, str], kafka: Any, prefix: str, tmp_path: Path) -> Iterator[Callable[[], Popen[bytes]]]:
+    """Starts a relay of the toy `workflow` as a process of its own, which takes seconds to resend everything."""
+    toyservice.issuer(tmp_path)
+    environment = {
+        "THROUGHLINE_ENV": "test", "THROUGHLINE_PREFIX": prefix, "THROUGHLINE_KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "THROUGHLINE_JWKS_URL": (tmp_path / "jwks.json").as_uri(), "THROUGHLINE_ISSUER": toyservice.ISSUER,
+        "THROUGHLINE_PARTITIONS": str(PARTITIONS), "THROUGHLINE_DATABASE_URL": urls["workflow"],
+    }  # fmt: skip
+    command = [sys.executable, "-c", SLOW_RELAY, "--role", "relay"]
+    started: list[Popen[bytes]] = []
+
+    def start() -> Popen[bytes]:
+        started.append(Popen(command, env={**os.environ, **environment}, stdout=DEVNULL, stderr=DEVNULL))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+async def resent(wire: Wire) -> tuple[list[Any], list[Any]]:
+    """(key, sequence) of what was resent to `billing`: alone, and in bulk."""
+    found: tuple[list[Any], list[Any]] = [], []
+    for record in await wire.read("billing.resent"):
+        bulk = ("ce_history", b"1") in record.headers
+        found[bulk].append((record.key, int(dict(record.headers)["ce_sequence"])))
+    return found
+
+
+async def test_a_gap_is_mended_behind_a_bulk_answer_which_the_next_process_begins_anew_after_a_kill(
+    urls: dict[str, str], kafka: Any, prefix: str, wire: Wire, slow_relay: Callable[[], Popen[bytes]]
+) -> None:
+    subjects, key = [uuid4() for _ in range(20)], uuid4()
+    async with role(WORKFLOW, urls["workflow"], kafka, prefix, "relay") as told:
+        for _ in range(2):
+            await told.deciders["tills"].handle_batch([asked(subject, Add(1)) for subject in subjects])
+        await becomes(lambda: _published(told), 40)
+        await told.database.execute("CREATE TABLE alembic_version AS SELECT '0001' AS version_num")
+    for subject in (None, subjects[0]):
+        wanted = ResendAsked(asker="billing", stream="workflow.requests", subject=subject, after=0)
+        said = headers(prefix, ResendAsked, key, None, source=f"/{prefix}/billing")
+        await wire.send("workflow.asks", key, body(wanted), said)
+    process = slow_relay()
+    lone = [(str(subjects[0]).encode(), n) for n in (1, 2)]
+    await becomes(lambda: _first(resent(wire)), lone)
+    process.kill()
+    process.wait()
+    assert 0 < len((await resent(wire))[1]) < 40
+    assert await wire.committed("workflow.relay", "workflow.asks") == 0
+    async with role(WORKFLOW, urls["workflow"], kafka, prefix, "relay"):
+        await becomes(lambda: wire.committed("workflow.relay", "workflow.asks"), 2)
+    everything = {(str(subject).encode(), n) for subject in subjects for n in (1, 2)}
+    assert set((await resent(wire))[1]) == everything
+
+
+async def _first(found: Awaitable[tuple[Any, Any]]) -> Any:
+    return (await found)[0]
 
 
 async def _published(runtime: Any) -> int:

@@ -92,6 +92,16 @@ def test_clients_topics_tokens_and_what_waits(throughline: Callable[..., Any]) -
     assert json.loads(throughline("waiting", "list", "--json").stdout) == []
 
 
+def test_a_service_asks_for_everything_on_the_streams_it_hears_and_for_no_other(
+    throughline: Callable[..., Any],
+) -> None:
+    asked = throughline("topics", "bootstrap", "billing", "--json")
+    assert json.loads(asked.stdout) == {"service": "billing", "streams": ["workflow.requests"]}, asked.stderr
+    refused = throughline("topics", "bootstrap", "billing", "--stream", "intake.requests")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("throughline: 422 invalid")
+
+
 def test_an_error_is_one_plain_line(throughline: Callable[..., Any]) -> None:
     failed = throughline("trace", "R-999999")
     assert (failed.returncode, failed.stdout) == (1, "")

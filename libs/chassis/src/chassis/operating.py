@@ -1,13 +1,13 @@
-"""What operators look at and do over HTTP: messages that wait, and letting them be tried again."""
+"""What operators look at and do over HTTP: messages that wait, letting them be tried again, catching up from others."""
 
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from chassis import deadletters, skipping, waiting
+from chassis import asking, deadletters, skipping, waiting
 from chassis.auth import Caller
 from chassis.http import CallerDep, DatabaseDep, PageDep, Routes, RuntimeDep
 from chassis.paging import Listed
@@ -69,10 +69,30 @@ class Retried(BaseModel):
     messages: int
 
 
+class Bootstrap(BaseModel):
+    """Of which streams everything is asked for; of all that the service hears when none is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    streams: Annotated[tuple[Annotated[str, Field(max_length=100)], ...], Field(max_length=20)] = ()
+
+
+class Bootstrapped(BaseModel):
+    """The streams that were asked for; what they told comes marked as history."""
+
+    streams: list[str]
+
+
 def routes(service: str) -> Routes:
     """The operators' routes of one service."""
     router = Routes(service)
+    _waiting(router)
+    _dead_letters(router)
+    _catching_up(router, service)
+    return router
 
+
+def _waiting(router: Routes) -> None:
     @router.get("/waiting", scope=SCOPE, summary="Messages that wait, oldest first")
     async def listed(
         database: DatabaseDep, page: PageDep, subject: Annotated[UUID | None, Query()] = None
@@ -89,6 +109,8 @@ def routes(service: str) -> Routes:
     async def skip(identifier: int, because: Because, caller: CallerDep, runtime: RuntimeDep) -> Done:
         return Done(subject=await skipping.skip(runtime, identifier, _signed(caller, because)))
 
+
+def _dead_letters(router: Routes) -> None:
     @router.get("/dead-letters", scope=SCOPE, summary="Records that nobody can read, oldest first")
     async def dead(database: DatabaseDep, page: PageDep) -> Listed[Dead]:
         after = page.after_as(int)
@@ -101,7 +123,18 @@ def routes(service: str) -> Routes:
             raise Problem("not-found")
         return Done()
 
-    return router
+
+def _catching_up(router: Routes, service: str) -> None:
+    @router.post("/bootstrap", scope=SCOPE, summary="Ask other services for everything they ever told")
+    async def bootstrap(wanted: Bootstrap, runtime: RuntimeDep) -> Bootstrapped:
+        stream = runtime.service.stream
+        heard = () if stream is None else stream.topics
+        unheard = {f"/streams/{n}": "not heard here" for n, name in enumerate(wanted.streams) if name not in heard}
+        if unheard:
+            raise Problem.invalid(unheard)
+        streams = sorted(set(wanted.streams or heard))
+        await asking.bootstrap(runtime.database, service, runtime.settings.partitions, streams)
+        return Bootstrapped(streams=streams)
 
 
 def _signed(caller: Caller, because: Because) -> str:

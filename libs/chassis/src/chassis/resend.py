@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from chassis.hearing import HISTORY
 from chassis.ids import jitter
 from chassis.partition import partition_of
 from chassis.publishing import NotSent, Publisher, Record, record_of
+from chassis.unanswered import Dropping, Unanswered
 from contracts import registry
 from contracts.exchange import ResendAsked
 
@@ -27,8 +29,6 @@ _AGAIN_AFTER = 10.0
 """Seconds in which nobody asks, or answers, the same again."""
 _PAGE = 500
 _BULK_PAUSE = 0.02
-_BULK_WITHIN_MS = 6 * 3600 * 1000
-"""How long one bulk answer may keep the consumer of asks from polling."""
 _MOST = 10_000
 _COLUMNS = (
     "j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
@@ -47,7 +47,8 @@ _GROUPS = "SELECT grp FROM relay_cursor ORDER BY grp"
 class Answers:
     """The producer's side: sends facts again as they stood, never beyond what the relay has published.
 
-    The same ask is answered once in ten seconds, however often it is repeated.
+    The same ask is answered once in ten seconds, however often it is repeated. What is asked in bulk is answered beside
+    the single asks, one at a time, and begun anew by the next process when this one dies.
     """
 
     def __init__(self, database: Database, publisher: Publisher, service: str, prefix: str) -> None:
@@ -58,6 +59,7 @@ class Answers:
         self._source = naming.source(prefix, service)
         self._streams = {one.name for one in registry.TOPICS if one.owner == service and one.kind == "stream"}
         self._answered: dict[tuple[str, str, UUID | None, int], float] = {}
+        self._one_in_bulk = asyncio.Lock()
 
     async def run(self, stopping: asyncio.Event, **kafka: Any) -> None:
         """Answer asks until told to stop. What is away is waited for; publishing never waits for this."""
@@ -73,36 +75,60 @@ class Answers:
 
     async def _answer_until(self, stopping: asyncio.Event, **kafka: Any) -> None:
         consumer = AIOKafkaConsumer(
-            naming.topic(self._prefix, f"{self._service}.asks"),
             group_id=naming.group(self._prefix, f"{self._service}.relay"),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
-            max_poll_interval_ms=_BULK_WITHIN_MS,
             **kafka,
         )
+        unanswered, committed = Unanswered(), dict[Any, int]()
+
+        async def commit() -> None:
+            moved = dict(unanswered.committable().items() - committed.items())
+            if moved:
+                await consumer.commit(moved)
+                committed.update(moved)
+
+        topic = naming.topic(self._prefix, f"{self._service}.asks")
         try:
             await consumer.start()
+            consumer.subscribe([topic], listener=Dropping(unanswered, commit))
             while not stopping.is_set():
-                batch = await consumer.getmany(timeout_ms=200, max_records=100)
-                records = [record for found in batch.values() for record in found]
-                for asked in _distinct(records):
-                    await self._answer_once(asked, stopping)
-                if records:
-                    await consumer.commit()
+                for place, records in (await consumer.getmany(timeout_ms=200, max_records=100)).items():
+                    await self._answer_all_of(place, records, unanswered, stopping)
+                unanswered.settle()
+                await commit()
         finally:
+            await unanswered.drop_all()
             await consumer.stop()
 
-    async def _answer_once(self, asked: ResendAsked, stopping: asyncio.Event) -> None:
+    async def _answer_all_of(
+        self, place: TopicPartition, records: Sequence[Any], unanswered: Unanswered, stopping: asyncio.Event
+    ) -> None:
+        """Answer what is asked for single subjects; begin to answer what is asked for all."""
+        asks = _readable(records)
+        for offset, asked in asks:
+            if asked.subject is None and self._is_new(asked):
+                key = asked.asker, asked.stream
+                unanswered.begin(place, offset, key, partial(self._answer_bulk, asked, stopping))
+        for asked in _distinct(asked for _, asked in asks if asked.subject is not None):
+            if asked.subject is not None and self._is_new(asked):
+                await self.answer(asked, asked.subject)
+                self._done(asked)
+        unanswered.read(place, records[-1].offset)
+
+    def _is_new(self, asked: ResendAsked) -> bool:
+        """Whether this is told here and was not answered just now."""
         now = time.monotonic()
         self._answered = {key: at for key, at in self._answered.items() if at > now}
-        key = asked.asker, asked.stream, asked.subject, asked.after
-        if asked.stream not in self._streams or key in self._answered:
-            return
-        if asked.subject is None:
+        return asked.stream in self._streams and _key(asked) not in self._answered
+
+    def _done(self, asked: ResendAsked) -> None:
+        self._answered[_key(asked)] = time.monotonic() + _AGAIN_AFTER
+
+    async def _answer_bulk(self, asked: ResendAsked, stopping: asyncio.Event) -> None:
+        async with self._one_in_bulk:
             await self.answer_all(asked, stopping)
-        else:
-            await self.answer(asked, asked.subject)
-        self._answered[key] = time.monotonic() + _AGAIN_AFTER
+        self._done(asked)
 
     async def answer(self, asked: ResendAsked, subject: UUID) -> None:
         """Send one subject's facts again, up to a bound. Raises NotSent and Unavailable."""
@@ -142,17 +168,28 @@ class Answers:
         telemetry.RELAY_RESENT_TOTAL.labels(asked.asker).inc(len(rows))
 
 
-def _distinct(records: list[Any]) -> list[ResendAsked]:
-    """The asks of a batch, one a subject, stream and asker: the one that has the least; the unreadable are passed."""
-    found: dict[tuple[str, str, UUID | None], ResendAsked] = {}
+def _key(asked: ResendAsked) -> tuple[str, str, UUID | None, int]:
+    return asked.asker, asked.stream, asked.subject, asked.after
+
+
+def _readable(records: Sequence[Any]) -> list[tuple[int, ResendAsked]]:
+    """The asks of a batch with their offsets; what cannot be read, and who is no service, is passed."""
+    found = []
     for record in records:
         try:
             asked = ResendAsked.read(record.value or b"")
         except ValidationError:
             log.warning("ask_unreadable", offset=record.offset)
             continue
-        if asked.asker not in registry.SERVICES:
-            continue
+        if asked.asker in registry.SERVICES:
+            found.append((record.offset, asked))
+    return found
+
+
+def _distinct(asks: Iterable[ResendAsked]) -> list[ResendAsked]:
+    """One ask a subject, stream and asker: the one that has the least."""
+    found: dict[tuple[str, str, UUID | None], ResendAsked] = {}
+    for asked in asks:
         key = asked.asker, asked.stream, asked.subject
         if key not in found or asked.after < found[key].after:
             found[key] = asked

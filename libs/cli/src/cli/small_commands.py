@@ -8,7 +8,7 @@ from rich.table import Table
 from chassis import provision as provisioning
 from chassis.clients import Client
 from chassis.topics import Topics
-from cli import clients, site
+from cli import clients, operating, site
 from cli.console import JsonFlag, as_json, console, plainly, run
 from contracts.registry import SERVICES
 
@@ -45,6 +45,34 @@ def plan(json: JsonFlag = False) -> None:
 def apply(json: JsonFlag = False) -> None:
     """Make the topics that are missing; what differs otherwise is shown and left."""
     _changes(apply=True, json=json)
+
+
+@topics_app.command()
+def bootstrap(
+    service: Annotated[str, typer.Argument(help="The service that starts late, or has lost what it heard.")],
+    stream: Annotated[
+        list[str] | None, typer.Option(help="One it hears; may be repeated. All of them without.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Let a service ask for everything that was ever told on its streams; it comes marked as history. Repeatable."""
+    if service not in SERVICES:
+        raise typer.BadParameter(f"one of {', '.join(SERVICES)}", param_hint="SERVICE")
+    streams = run(_bootstrap(service, stream or []))
+    if json:
+        as_json({"service": service, "streams": streams})
+    else:
+        console.print(f"{service} has asked for everything on {', '.join(streams) or 'no stream'}")
+
+
+async def _bootstrap(service: str, streams: list[str]) -> list[str]:
+    doors = await operating.doors(site.find())
+    try:
+        answer = await doors.post(operating.OPERATOR, service, "/bootstrap", {"streams": streams}, key="bootstrap")
+    finally:
+        await doors.close()
+    found: list[str] = answer.body["streams"]
+    return found
 
 
 def _changes(*, apply: bool, json: bool) -> None:

@@ -12,7 +12,6 @@ from contracts.money import Currency
 
 __all__ = [
     "ChargeLogged",
-    "ChargeRefused",
     "ChargeRemoved",
     "CreditNoteIssued",
     "InvoiceDrafted",
@@ -61,16 +60,6 @@ class ChargeRemoved(_Told):
 
     line_id: UUID
     revision: Version
-
-
-class ChargeRefused(_Told):
-    """A charge could not be put on the request, because it is closed or the article is unknown."""
-
-    type: ClassVar[str] = "billing.charge-refused"
-    readers: ClassVar[tuple[str, ...]] = ("workflow",)
-
-    sku: Sku
-    reason: Slug
 
 
 class InvoiceLine(Part):

@@ -49,11 +49,11 @@ class OtherSystem:
     async def answered(self, identifier: UUID, *, times: int = 1) -> list[Answer]:
         """The answers to a command, once there are so many."""
 
-        async def found() -> list[Answer] | None:
+        async def found() -> list[Answer]:
             answers = [answer for answer in await self.answers() if answer.body["command_id"] == str(identifier)]
-            return answers if len(answers) >= times else None
+            return answers if len(answers) >= times else []
 
-        return await eventually(found, within=60, every=0.25)  # type: ignore[return-value]
+        return await eventually(found, within=60, every=0.25)
 
     async def answers(self) -> list[Answer]:
         """Everything on the results topic."""

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -324,3 +325,17 @@ async def test_who_submitted_sees_that_workflow_rejected_it_and_why(intake: Stan
 async def test_a_fact_of_an_unknown_request_waits_for_it(intake: Standing) -> None:
     [outcome] = await intake.hear(uuid4(), opened(uuid4()))
     assert outcome.waiting
+
+
+async def test_an_operator_lets_it_ask_for_everything_on_the_streams_it_hears_and_no_other(intake: Standing) -> None:
+    async with intake.client("ann", "operate") as operator, intake.client("ann", STAFF) as ann:
+        asked = await operator.post("/bootstrap", json={})
+        unheard = await operator.post("/bootstrap", json={"streams": ["workflow.requests", "billing.accounts"]})
+        unscoped = await ann.post("/bootstrap", json={})
+    assert (asked.status_code, asked.json()) == (200, {"streams": ["workflow.requests"]})
+    assert slug(unheard) == (422, "invalid")
+    assert [error["pointer"] for error in unheard.json()["errors"]] == ["/streams/1"]
+    assert slug(unscoped) == (403, "insufficient-scope")
+    [told] = await intake.runtime.database.read("SELECT data::text FROM journal WHERE topic = 'workflow.asks'")
+    wanted = {"asker": "intake", "stream": "workflow.requests", "subject": None, "after": 0}
+    assert orjson.loads(told["data"]) == wanted
