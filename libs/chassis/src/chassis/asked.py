@@ -31,6 +31,18 @@ class KeyReused(Refused):
     status = 422
 
 
+class NumberUsed(Refused):
+    """Another command of this client for this subject had this `ce_sequence` already."""
+
+    slug = "number-used"
+
+
+class NumberMissing(Refused):
+    """The command numbered before this one did not come within a minute; send both, in order."""
+
+    slug = "number-missing"
+
+
 class Remembered(Refused):
     """A refusal read back from the table of message ids: the same answer as the first time."""
 

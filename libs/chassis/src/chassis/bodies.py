@@ -11,6 +11,8 @@ from starlette.types import Receive
 from chassis.problems import Problem
 
 MAX_DEPTH = 32
+LIMIT = 128 << 10
+"""Bytes of a body, at most, where no setting says otherwise."""
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SUSPECT = re.compile(rb"\\(?:u00[01]|u007[fF]|u00[89]|[bf])|\x7f|\xc2[\x80-\x9f]|NaN|Infinity")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")

@@ -9,8 +9,10 @@ import asyncpg
 
 from chassis import applying
 from chassis.applying import Filled, columns_of
+from chassis.asked import Asked
 from chassis.clock import utc_now
 from chassis.database import Database
+from chassis.decision import Refused
 from chassis.hearing import Dead
 from chassis.journal import to_json
 from chassis.partition import partition_of
@@ -39,13 +41,23 @@ class Letter(NamedTuple):
     record: Any
 
 
+class Original(NamedTuple):
+    """What is left of a record that waited."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    value: bytes | None
+
+
 async def keep(database: Database, service: str, partitions: int, letters: Sequence[Letter]) -> None:
     """Write dead letters and tell them on `<service>.dead-letters`, in one statement; those kept before are passed."""
     places = [(letter.topic, letter.record.partition, letter.record.offset) for letter in letters]
     kept = {tuple(row) for row in await database.read(_KEPT, *columns_of(places))}
     new = [letter for letter, place in zip(letters, places, strict=True) if place not in kept]
     if new:
-        told = [_told(service, partitions, letter) for letter in new]
+        told = [told_row(service, partitions, letter) for letter in new]
         dead = Filled(applying.DEAD, columns_of([_row(letter) for letter in new]))
         sql, arguments = applying.apply_statement([dead], partitions, told)
         await database.execute(sql, *arguments)
@@ -59,6 +71,19 @@ async def listed(database: Database, *, after: int, limit: int) -> list[asyncpg.
 async def resolve(database: Database, letter: int, reason: str) -> bool:
     """Put a dead letter away with a reason; whether it was open."""
     return bool(await database.read(_RESOLVE, letter, reason))
+
+
+def of_refused(asked: Asked, refused: Refused) -> Letter | None:
+    """The letter of a heard fact that was refused; None for what never was a record."""
+    origin = asked.origin
+    if origin is None:
+        return None
+    key = origin["key"]
+    original = Original(
+        origin["partition"], origin["offset"], key.encode() if isinstance(key, str) else key, asked.headers or (),
+        asked.record,
+    )  # fmt: skip
+    return Letter(Dead(refused.slug, refused.detail), origin["topic"], original)
 
 
 def _headers_json(record: Any) -> list[dict[str, str | None]]:
@@ -77,7 +102,8 @@ def _row(letter: Letter) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _told(service: str, partitions: int, letter: Letter) -> tuple[Any, ...]:
+def told_row(service: str, partitions: int, letter: Letter) -> tuple[Any, ...]:
+    """The row of the journal that tells of a dead letter on `<service>.dead-letters`."""
     record = letter.record
     identifier = uuid5(_NAMESPACE, f"{service}/{letter.topic}/{record.partition}/{record.offset}")
     value = record.value

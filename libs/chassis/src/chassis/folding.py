@@ -9,7 +9,18 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from chassis.aggregate import Aggregate, Child
-from chassis.asked import Asked, KeyReused, Outcome, StaleVersion, Turned, Undecodable, refusal_json, refusal_of
+from chassis.asked import (
+    Asked,
+    KeyReused,
+    NumberMissing,
+    NumberUsed,
+    Outcome,
+    StaleVersion,
+    Turned,
+    Undecodable,
+    refusal_json,
+    refusal_of,
+)
 from chassis.decision import Draw, Refused, Unknown, changed
 from chassis.documents import Documents, Lookup
 from chassis.journal import to_json
@@ -132,6 +143,9 @@ class Fold(Generic[S]):
                 return self._refused(entry, asked, asked.message.refused)
             outcome = Outcome(asked.subject, refused=asked.message.refused)
             self._answer(asked, outcome)
+            in_order = asked.stream is not None and asked.sequence == entry.heard.get(asked.stream, 0) + 1
+            if in_order and entry.was.broken is None:
+                self._heard(entry, asked)
             return outcome
         if entry.was.broken is not None:
             return self._failed(entry, asked, entry.was.broken)
@@ -248,6 +262,8 @@ class Fold(Generic[S]):
         assert asked.sequence is not None
         last = entry.heard.get(asked.stream, 0)
         if asked.sequence <= last:
+            if asked.reply_to is not None:
+                return self._told(entry, asked, NumberUsed(f"number {asked.sequence} was used before"))
             self._settle_waiting(asked)
             return Outcome(asked.subject, duplicate=True)
         if entry.subject in self._stuck:
@@ -263,12 +279,21 @@ class Fold(Generic[S]):
     def _gap(self, entry: Entry[S], asked: Asked, last: int) -> Outcome:
         assert asked.stream is not None
         detail = f"{asked.stream} jumped from {last} to {asked.sequence}"
+        if asked.reply_to is not None and self.now - (asked.waited_since or self.now) >= UNKNOWN_FOR:
+            return self._told(entry, asked, NumberMissing(f"number {last + 1} has not come"))
         if entry.blocked is None or asked.waiting_id is not None:
             self._block(entry, f"gap:{asked.stream}")
         self._wait(asked, "gap", detail, self.now + GAP_RETRY)
         if asked.waiting_id is not None:
             self._stuck.add(entry.subject)
-        return Outcome(asked.subject, waiting=True, gap=(asked.stream, last))
+        return Outcome(asked.subject, waiting=True, gap=(asked.stream, last) if asked.reply_to is None else None)
+
+    def _told(self, entry: Entry[S], asked: Asked, refused: Refused) -> Outcome:
+        """Refuse a client's command for its number; the position stays."""
+        self._settle_waiting(asked)
+        outcome = Outcome(asked.subject, b"", entry.edit_version, entry.sequence, refused=refused)
+        self._answer(asked, outcome)
+        return outcome
 
     def _behind(self, entry: Entry[S], asked: Asked) -> Outcome:
         if asked.waiting_id is None:
@@ -385,5 +410,5 @@ def remembered(answers: Sequence[Answer]) -> list[tuple[Any, ...]]:
             a.asked.reply_to is not None,
         )
         for a in answers
-        if a.asked.remember and not a.outcome.replayed
+        if a.asked.remember and not a.outcome.replayed and not isinstance(a.outcome.refused, KeyReused)
     ]

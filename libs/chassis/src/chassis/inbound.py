@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from chassis import bodies, waiting
-from chassis.asked import Asked
+from chassis.asked import Asked, Turned
 from chassis.auth import Caller
 from chassis.clients import Client
 from chassis.commands import Commands, Declared, check_history, subject_of_new, with_subject
@@ -41,6 +41,9 @@ class RefusedCommand:
     subject: UUID | None
     refused: Refused
     traceparent: str | None = None
+    declared: Declared | None = None
+    """What it would have been, if the client may command that: its number counts as used then."""
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +55,36 @@ class Arrived:
 
 
 def inbound(
-    commands: Commands, client: str, registered: Client | None, headers: Headers, key: bytes | None, value: bytes | None
+    commands: Commands,
+    client: str,
+    registered: Client | None,
+    headers: Headers,
+    key: bytes | None,
+    value: bytes | None,
+    limit: int = bodies.LIMIT,
 ) -> Arrived | RefusedCommand | DeadCommand:
     """What a record on `<service>.commands.<client>` is. Never raises for what a client sends.
 
     Binary and structured CloudEvents are read. The topic is the identity: `registered` is what this service knows of
-    the client, and an `actor` in the body counts only if the client may act for others.
+    the client, and an `actor` in the body counts only if the client may act for others. A body may have `limit` bytes.
     """
     try:
         said, body = envelope.read(headers, value)
     except envelope.BadEnvelope as bad:
         return DeadCommand(bad.slug, bad.detail)
+    declared = None
     try:
         if registered is None:
             raise Problem("unknown-caller", f"{client} is no registered client of this service")
-        return _arrived(commands, registered, said, body or b"", key)
+        declared = _declared(commands, registered, said, key)
+        if len(body or b"") > limit:
+            raise Problem("too-large", f"a body may have {limit} bytes")
+        return _arrived(declared, registered, said, body or b"")
     except Refused as refused:
         return RefusedCommand(
-            client, said.id, said.correlation_id or said.id, _uuid(said.subject), refused, said.traceparent
-        )
+            client, said.id, said.correlation_id or said.id, _uuid(said.subject), refused, said.traceparent,
+            declared, said.sequence,
+        )  # fmt: skip
 
 
 def _uuid(text: str | None) -> UUID | None:
@@ -80,21 +94,26 @@ def _uuid(text: str | None) -> UUID | None:
         return None
 
 
-def _arrived(commands: Commands, client: Client, said: Envelope, body: bytes, key: bytes | None) -> Arrived:
+def _declared(commands: Commands, client: Client, said: Envelope, key: bytes | None) -> Declared:
+    """What the envelope names, if this client may command it."""
     type_name = f"{said.type}.v{said.version}"
     declared = commands.find(type_name)
     if declared is None:
         raise Problem("unknown-command", f"{type_name} is not taken here")
     if declared.scope not in client.scopes:
         raise Problem("insufficient-scope", f"needs the scope {declared.scope}")
-    command = bodies.parse(declared.model, body)
-    check_history(command, client.scopes)
     if key is not None and said.subject is not None and key != said.subject.encode():
         raise Problem("wrong-key", "the record's key must be the command's subject")
+    return declared
+
+
+def _arrived(declared: Declared, client: Client, said: Envelope, body: bytes) -> Arrived:
+    command = bodies.parse(declared.model, body)
+    check_history(command, client.scopes)
     caller = Caller(_actor(command, client), "kafka", f"client|{client.name}", client.name, command.effective_at)
     subject = _subject(declared, command, said)
     command = with_subject(declared, command, subject)
-    what = b"%b %b %b\n" % (client.name.encode(), type_name.encode(), subject.bytes)
+    what = b"%b %b %b\n" % (client.name.encode(), declared.type_name.encode(), subject.bytes)
     asked = Asked(
         subject=subject,
         message=declared.translate(command, caller),
@@ -106,7 +125,7 @@ def _arrived(commands: Commands, client: Client, said: Envelope, body: bytes, ke
         traceparent=said.traceparent,
         remember=True,
         request_hash=blake2b(what + body, digest_size=16).digest(),
-        stream=f"{commands.service}.commands.{client.name}" if said.sequence is not None else None,
+        stream=_numbering(declared, client.name) if said.sequence is not None else None,
         sequence=said.sequence,
         command={
             "type": declared.model.type, "via": "kafka", "client": client.name, "id": str(said.id),
@@ -118,6 +137,28 @@ def _arrived(commands: Commands, client: Client, said: Envelope, body: bytes, ke
         occurred_at=command.effective_at,
     )  # fmt: skip
     return Arrived(declared, asked)
+
+
+def _numbering(declared: Declared, client: str) -> str:
+    """What a client's numbers are counted on."""
+    return f"{declared.model.service}.commands.{client}"
+
+
+def turned(refused: RefusedCommand) -> Asked:
+    """A refusal as the decider takes it: the client is told, and the command's number is used up."""
+    declared, named = refused.declared, refused.subject
+    counted = declared is not None and declared.subject is None and named is not None and refused.sequence is not None
+    return Asked(
+        subject=named or refused.command_id,
+        message=Turned(refused.refused),
+        id=refused.command_id,
+        actor=Actor("client"),
+        correlation_id=refused.correlation_id,
+        traceparent=refused.traceparent,
+        reply_to=refused.client,
+        stream=_numbering(declared, refused.client) if declared is not None and counted else None,
+        sequence=refused.sequence if counted else None,
+    )
 
 
 def _actor(command: Command, client: Client) -> Actor:

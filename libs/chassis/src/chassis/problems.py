@@ -8,6 +8,8 @@ import orjson
 from chassis.decision import Refused
 
 MEDIA_TYPE = "application/problem+json"
+DOCS = "/problems"
+"""Where the page of all problems is, unless a setting says otherwise."""
 
 CATALOGUE: dict[str, tuple[int, str, str]] = {
     "malformed-json": (400, "Malformed JSON", "The body is not one JSON value in UTF-8."),
@@ -80,8 +82,8 @@ class Problem(Refused):
         return cls("invalid", f"{len(listed)} field(s) cannot be accepted", errors=listed)
 
 
-def document(refused: Refused, docs_url: str = "", trace_id: str | None = None) -> dict[str, Any]:
-    """The members of the problem document of a refusal; `type` resolves at `docs_url`."""
+def document(refused: Refused, docs_url: str, trace_id: str | None = None) -> dict[str, Any]:
+    """The members of the problem document of a refusal, over HTTP and on topics; `type` resolves at `docs_url`."""
     body: dict[str, Any] = {
         **refused.facts,
         "type": f"{docs_url}#{refused.slug}",
@@ -95,7 +97,7 @@ def document(refused: Refused, docs_url: str = "", trace_id: str | None = None) 
     return body
 
 
-def to_bytes(refused: Refused, docs_url: str = "", trace_id: str | None = None) -> bytes:
+def to_bytes(refused: Refused, docs_url: str, trace_id: str | None = None) -> bytes:
     """The problem document as JSON."""
     return orjson.dumps(document(refused, docs_url, trace_id), default=str)
 

@@ -96,7 +96,7 @@ class ServiceSettings(CommonSettings):
     drain_seconds: Annotated[float, Field(gt=0, le=300)] = 20.0
     """Time to finish what is in hand after SIGTERM; what takes longer ends the process with status 1."""
     docs_url: str = "/problems"
-    """Where `docs/problems.md` is published; the `type` of a problem is `<docs_url>#<slug>`."""
+    """Where `docs/problems.md` is published; the `type` of a problem is `<docs_url>#<slug>`, on topics too."""
 
     jwks_url: str
     """The issuer's key set: `https://…`, or `file:///…`."""

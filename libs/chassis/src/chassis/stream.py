@@ -7,11 +7,10 @@ import asyncpg
 import structlog
 
 from chassis import deadletters, inbound, naming, telemetry, waiting
-from chassis.asked import Asked, Turned
+from chassis.asked import Asked
 from chassis.asking import Asking
 from chassis.database import LOST, Unavailable
 from chassis.deadletters import Letter
-from chassis.decision import Actor
 from chassis.documents import Entry
 from chassis.hearing import Dead, Ear, Meta, Stream
 
@@ -84,12 +83,13 @@ class Worker:
             client = record.topic.rpartition(".commands.")[2]
             registered = await self._runtime.clients.get(client)
             commands = self._runtime.service.commands
-            found = inbound.inbound(commands, client, registered, record.headers, record.key, record.value)
+            limit = self._runtime.settings.body_limit
+            found = inbound.inbound(commands, client, registered, record.headers, record.key, record.value, limit)
             if isinstance(found, inbound.DeadCommand):
                 letters.append(self._letter(Dead(found.reason, found.detail), record))
             elif isinstance(found, inbound.RefusedCommand):
-                first = self._runtime.service.aggregates[0].name
-                by_decider.setdefault(first, []).append(_turned(found))
+                into = found.declared.into if found.declared else self._runtime.service.aggregates[0]
+                by_decider.setdefault(into.name, []).append(inbound.turned(found))
             else:
                 found.asked.record, found.asked.headers = record.value or b"", list(record.headers)
                 found.asked.origin = {
@@ -103,18 +103,6 @@ class Worker:
             await deadletters.keep(self._runtime.database, self._runtime.name, self._partitions, letters)
         for name, asked in by_decider.items():
             await self._runtime.deciders[name].handle_batch(asked)
-
-
-def _turned(refused: inbound.RefusedCommand) -> Asked:
-    return Asked(
-        subject=refused.subject or refused.command_id,
-        message=Turned(refused.refused),
-        id=refused.command_id,
-        actor=Actor("client"),
-        correlation_id=refused.correlation_id,
-        traceparent=refused.traceparent,
-        reply_to=refused.client,
-    )
 
 
 def ear_of(runtime: "Runtime") -> Ear:

@@ -28,7 +28,7 @@ def build(service: Service, settings: ServiceSettings, role: str) -> Runtime:
     documents = Documents(database, service.references, own)
     wakeup = Wakeup(direct.get_secret_value() if direct else None)
     messages = messages_of(service)
-    writer = Writer(service.name, settings.partitions, messages)
+    writer = Writer(service.name, settings.partitions, messages, settings.docs_url)
     deciders: dict[str, Decider[Any]] = {
         aggregate.name: Decider(aggregate, database, documents, writer, wakeup.committed)
         for aggregate in service.aggregates

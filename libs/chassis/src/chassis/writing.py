@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Table
 
-from chassis import applying
+from chassis import applying, deadletters, problems
 from chassis.aggregate import Aggregate
 from chassis.applying import Filled, columns_of
 from chassis.asked import Asked, Outcome
@@ -67,8 +67,11 @@ def _headers(asked: Asked) -> str | None:
 class Writer:
     """Builds the write of a fold."""
 
-    def __init__(self, service: str, partitions: int, classes: Mapping[str, type[Any]]) -> None:
+    def __init__(
+        self, service: str, partitions: int, classes: Mapping[str, type[Any]], docs_url: str = problems.DOCS
+    ) -> None:
         self._service = service
+        self._docs_url = docs_url
         self._partitions = partitions
         self._classes = {cls: name for name, cls in classes.items()}
         """Names of messages that reactions may carry."""
@@ -99,6 +102,8 @@ class Writer:
         entries = {entry.subject: entry for entry in touched}
         journal = [self._fact_row(fold, entries[stated.asked.subject], stated, fact) for stated, fact in encoded]
         journal += [self._answer_row(fold, answer) for answer in changes.answers if answer.asked.reply_to is not None]
+        letters = (deadletters.of_refused(asked, refused) for asked, refused in changes.dead)
+        journal += [deadletters.told_row(self._service, self._partitions, letter) for letter in letters if letter]
         sql, arguments = applying.apply_statement(parts, self._partitions, journal)
         return Write(sql, arguments, documents, len(journal), bool(wakes or changes.waits or changes.reactions))
 
@@ -273,17 +278,15 @@ class Writer:
             f"{self._service}.results.{asked.reply_to}",
             f"throughline.command-{'accepted' if accepted else 'refused'}",
             1, key, outcome.subject, None, fold.now, _actor_json(asked.actor), asked.correlation_id, asked.id,
-            asked.hop, asked.traceparent, None, None, _answer_json(asked, outcome), None, None,
+            asked.hop, asked.traceparent, None, None, _answer_json(asked, outcome, self._docs_url), None, None,
         )  # fmt: skip
 
 
-def _answer_json(asked: Asked, outcome: Outcome) -> str:
+def _answer_json(asked: Asked, outcome: Outcome, docs_url: str) -> str:
     head = {"command_id": asked.id, "subject": outcome.subject}
-    refused = outcome.refused
-    if refused is None:
+    if outcome.refused is None:
         return f'{to_json(head)[:-1]},"answer":{outcome.answer.decode() or "{}"}}}'
-    problem = {"title": refused.slug, "status": refused.status, "detail": refused.detail, **refused.facts}
-    return to_json({**head, "problem": {"type": f"urn:throughline:problem:{refused.slug}", **problem}})
+    return to_json({**head, "problem": problems.document(outcome.refused, docs_url)})
 
 
 def merged(data: str | None, personal: str | None) -> str | None:

@@ -52,10 +52,10 @@ def body(event: Event) -> bytes:
 class Wire:
     """A producer, and readings from the beginning, on the topics of one prefix."""
 
-    def __init__(self, bootstrap: str, prefix: str) -> None:
+    def __init__(self, bootstrap: str, prefix: str, **producer: Any) -> None:
         self._bootstrap = bootstrap
         self.prefix = prefix
-        self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=4 << 20)
+        self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=4 << 20, **producer)
 
     async def __aenter__(self) -> Self:
         await self._producer.start()

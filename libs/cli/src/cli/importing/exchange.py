@@ -175,7 +175,7 @@ def _answer(record: Any) -> Answer | None:
         return Answer(UUID(orjson.loads(record.value)["command_id"]), None)
     if said == b"throughline.command-refused.v1":
         body = orjson.loads(record.value)
-        return Answer(UUID(body["command_id"]), body["problem"]["type"].rpartition("#")[2].rpartition("/")[2])
+        return Answer(UUID(body["command_id"]), body["problem"]["type"].rpartition("#")[2])
     return None
 
 
