@@ -114,5 +114,5 @@ def hours(standings: Iterable[Standing]) -> dict[str, float]:
     found: dict[str, float] = {}
     for standing in standings:
         for reason, seconds in standing.waited.items():
-            found[reason] = found.get(reason, 0.0) + seconds / 3600
-    return {reason: round(total, 2) for reason, total in sorted(found.items())}
+            found[reason] = found.get(reason, 0.0) + seconds
+    return {reason: round(total / 3600, 2) for reason, total in sorted(found.items())}
