@@ -22,7 +22,7 @@ class Answer(NamedTuple):
     @property
     def refusal(self) -> str:
         """The slug of the refusal."""
-        return str(self.body["problem"]["type"]).rpartition(":")[2]
+        return str(self.body["problem"]["type"]).rpartition("#")[2]
 
 
 class OtherSystem:
