@@ -1,12 +1,14 @@
-"""What has had its time: answers that nobody can ask for again, letters that were put away, asks that were answered."""
+"""What has had its time: kept answers, letters put away, asks that were answered, months of the journal."""
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 import structlog
 
-from chassis.database import LOST, Database, Unavailable
+from chassis.database import AWAY, LOST, Database, Unavailable
+from chassis.retention import drop_old_months
 
 if TYPE_CHECKING:
     from chassis.service import Runtime
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _EVERY = 60.0
+_MONTHS_EVERY = 3600.0
 _SLICE = 5_000
 _OLD = (
     "DELETE FROM message_ids WHERE id IN "
@@ -25,12 +28,21 @@ _OLD = (
 
 
 async def run(runtime: "Runtime") -> None:
-    """Delete in slices, once a minute, until the process drains; what fails is tried again."""
+    """Tidy once a minute, look at old months once an hour, until the process drains; what fails is tried again."""
+    months_at = 0.0
     while not runtime.stopping.is_set():
-        with contextlib.suppress(Unavailable, *LOST):
+        with contextlib.suppress(Unavailable, *AWAY, *LOST):
             await tidy(runtime.database)
+            if time.monotonic() >= months_at:
+                await _months(runtime)
+                months_at = time.monotonic() + _MONTHS_EVERY
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(runtime.stopping.wait(), _EVERY)
+
+
+async def _months(runtime: "Runtime") -> None:
+    tables = [aggregate.table.name for aggregate in runtime.service.aggregates]
+    await drop_old_months(runtime.database, runtime.settings.journal_months, tables)
 
 
 async def tidy(database: Database) -> int:

@@ -77,6 +77,10 @@ class ServiceSettings(CommonSettings):
     database_pool: Annotated[int, Field(ge=1, le=200)] = 8
     """Connections at most, once for writing and once for reading."""
 
+    journal_months: Annotated[int, Field(ge=0, le=600)] = 0
+    """Whole months of the journal kept behind the current one; older ones are dropped once nothing needs them. 0 keeps
+    all."""
+
     batch_records: Annotated[int, Field(ge=1, le=2000)] = 500
     """Records that a worker decides at once, at most."""
     batch_bytes: Annotated[int, Field(ge=1 << 20, le=64 << 20)] = 8 << 20

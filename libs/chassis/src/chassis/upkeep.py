@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-from datetime import date
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -26,13 +25,6 @@ _AHEAD = (
 )
 _ASTRAY = "SELECT n_live_tup > 0 FROM pg_stat_all_tables WHERE relid = 'journal_default'::regclass"
 """By the statistics: the relay's login has no right to a partition by itself."""
-_NEEDED = (
-    "SELECT EXISTS (SELECT 1 FROM relay_cursor c JOIN journal j "
-    "ON j.grp = c.grp AND (j.seq > c.high OR j.seq = ANY(c.holes)) "
-    "WHERE j.recorded_at >= date_trunc('month', $1::date) "
-    "AND j.recorded_at < date_trunc('month', $1::date) + interval '1 month')"
-)
-_DROP = "SELECT journal_partition_drop($1::date)"
 
 
 async def partitions_ahead(database: Database) -> None:
@@ -40,13 +32,6 @@ async def partitions_ahead(database: Database) -> None:
     await database.read(_AHEAD, MONTHS_AHEAD)
     if (await database.read(_ASTRAY))[0][0]:
         log.error("journal_rows_without_partition")
-
-
-async def drop_month(database: Database, month: date) -> bool:
-    """Drop the partition of a past month (a date in it), unless the relay still needs a row of it; whether it did."""
-    if (await database.read(_NEEDED, month))[0][0]:
-        return False
-    return bool((await database.read(_DROP, month))[0][0])
 
 
 async def run(database: Database, relay: "Relay", stopping: asyncio.Event) -> None:
