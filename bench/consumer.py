@@ -57,7 +57,7 @@ async def _consumed(site: Site, consumer: AIOKafkaConsumer) -> dict[str, float]:
     await load.run(site.plan(120.0, most=EVENTS))
     await until(lambda: _at_least(published(site, consumer), filled + EVENTS))
     process = site.watch.processes[WORKER]
-    process.start()
+    site.watch.start(process)
     process.wanted = True
     await until(lambda: _at_least(site.count("workflow.requests"), opened + EVENTS * _UNMEASURED), every=0.05)
     pids = site.pids()

@@ -55,7 +55,7 @@ async def _relayed(site: Site, consumer: AIOKafkaConsumer, cursor: str) -> dict[
     )
     before = await published(site, consumer)
     process = site.watch.processes[RELAY]
-    process.start()
+    site.watch.start(process)
     process.wanted = True
     await until(lambda: _beyond(site, consumer, before + ROWS * _UNMEASURED), every=0.01)
     pids = site.pids()

@@ -23,9 +23,9 @@ from cli.demo import organisation as sample
 from cli.demo import setting_up
 from cli.door import Doors, Refused
 from cli.running import directory as places
+from cli.running.forked import Forked
 from cli.running.installation import PARTITIONS, Installation, settings_of
 from cli.running.services import Process
-from embedded.process import Child
 
 EVERYTHING: dict[str, tuple[str, ...]] = {
     "intake": ("api", "worker", "relay", "timers"),
@@ -56,8 +56,7 @@ class Site(Installation):
         for one in provided:
             for role in self._roles.get(one.service, ()):
                 name = one.service if role == "api" else f"{one.service}-{role}"
-                arguments = ["-m", one.service, "--role", role]
-                process = Process(name, arguments, settings_of(one, common), self.home, remove=self.home)
+                process = Process(name, one.service, role, settings_of(one, common), self.home)
                 if role == "api":
                     self.watch.add(process)
                 else:
@@ -129,7 +128,7 @@ class Site(Installation):
         """Start processes again and return when they are ready."""
         for name in names:
             process = self.watch.processes[name]
-            process.start()
+            self.watch.start(process)
             process.wanted = True
         await self.watch.ready()
 
@@ -173,7 +172,7 @@ class Site(Installation):
         finally:
             await connection.close()
 
-    def _child(self, name: str) -> Child:
+    def _child(self, name: str) -> Forked:
         child = self.watch.processes[name].child
         assert child is not None
         return child

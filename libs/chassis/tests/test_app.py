@@ -30,6 +30,7 @@ class Started:
     """One process of the toy service."""
 
     def __init__(self, role: str, environment: dict[str, str], directory: Path, *, module: str) -> None:
+        self.role = role
         self.output = directory / f"{role}-{uuid4().hex}.log"
         self._file = self.output.open("wb")
         self.process = subprocess.Popen(
@@ -55,7 +56,7 @@ class Started:
         def listening() -> str:
             if self.process.poll() is not None:
                 raise RuntimeError(self.output.read_text())
-            said = [line for line in self.lines() if line.get("event") == "listening"]
+            said = [line for line in self.lines() if line.get("event") == "listening" and line["role"] == self.role]
             return f"http://{said[0]['host']}:{said[0]['port']}" if said else ""
 
         found: str = await eventually(listening, within=120)

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +13,8 @@ import structlog
 import uvloop
 from aiokafka.errors import KafkaError
 
-from chassis import door, logs, relay, stream, telemetry, timers, wiring
+from chassis import apart, door, logs, relay, stream, telemetry, timers, wiring
+from chassis.apart import Other
 from chassis.database import AWAY, Unavailable
 from chassis.schema import behind
 from chassis.service import Runtime, Service
@@ -41,8 +41,12 @@ def run(service: Service, settings: type[ServiceSettings]) -> None:
     read = read_or_exit(settings, service.name)
     if options.port is not None:
         read = read.model_copy(update={"port": options.port, "port_file": options.port_file})
-    logs.setup(service.name, options.role, level=read.log_level, form=read.log_format)
-    status = uvloop.run(_Process(service, read, options.role, follows_stdin=options.with_stdin).run())
+    role = options.role
+    other = apart.fork() if role == "all" else None
+    if other is not None and other.pid is None:
+        role, read = "relay", read.model_copy(update={"port": 0, "port_file": None})
+    logs.setup(service.name, role, level=read.log_level, form=read.log_format)
+    status = uvloop.run(_Process(service, read, role, other).run())
     raise SystemExit(status)
 
 
@@ -52,25 +56,17 @@ def _options(service: Service, arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--role", choices=roles, default="all", help="what this process does (default: all)")
     parser.add_argument("--port", type=int, help="instead of the setting")
     parser.add_argument("--port-file", type=Path, help="with --port: instead of the setting")
-    parser.add_argument("--with-stdin", action="store_true", help="stop when standard input is closed")
     return parser.parse_args(arguments)
 
 
-def _started_as(usual: str) -> str:
-    """The module that `python -m` was given."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return spec.name.removesuffix(".__main__") if spec is not None else usual
-
-
 class _Process:
-    def __init__(self, service: Service, settings: ServiceSettings, role: str, *, follows_stdin: bool) -> None:
+    def __init__(self, service: Service, settings: ServiceSettings, role: str, other: Other | None) -> None:
         self._service = service
         self._settings = settings
         self._role = role
-        self._follows_stdin = follows_stdin
+        self._other = other
         self._runtime = wiring.build(service, settings, role)
         self._serves_api = role in ("api", "all")
-        self._child: asyncio.subprocess.Process | None = None
 
     async def run(self) -> int:
         """Start, work until told to stop or until something dies, drain; the exit status."""
@@ -91,8 +87,8 @@ class _Process:
         announce(self._service.name, self._role, server, settings.port_file)
         roles = {asyncio.create_task(self._role_runs(name, role), name=name) for name, role in self._roles()}
         tasks |= roles
-        if self._role == "all":
-            tasks.add(asyncio.create_task(self._relay_apart(), name="relay"))
+        if self._other is not None and self._other.pid is not None:
+            tasks.add(asyncio.create_task(self._relay_runs(self._other), name="relay"))
         runtime.health.started = True
         gc.collect()
         gc.freeze()
@@ -132,13 +128,9 @@ class _Process:
                 await asyncio.wait_for(self._runtime.stopping.wait(), pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _relay_apart(self) -> None:
-        """Run the relay as a process of its own, and end when it ends."""
-        arguments = ("-m", _started_as(self._service.name), "--role", "relay", "--port", "0", "--with-stdin")
-        self._child = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdin=asyncio.subprocess.PIPE, start_new_session=True
-        )
-        status = await self._child.wait()
+    async def _relay_runs(self, other: Other) -> None:
+        """End, as a fault, when the relay's process ends unasked."""
+        status = await other.ended()
         if not self._runtime.stopping.is_set():
             raise RuntimeError(f"the relay's process ended with status {status}")
 
@@ -153,33 +145,33 @@ class _Process:
                 await asyncio.gather(*roles, return_exceptions=True)
                 server.stop()
                 await asyncio.gather(*(task for task in tasks if task.get_name() == "server"), return_exceptions=True)
-                await self._end_child()
+                await self._end_relay(tasks)
                 await runtime.wakeup.close()
                 await runtime.database.close()
         except TimeoutError:
             log.error("drain_took_too_long", seconds=self._settings.drain_seconds)
-            if self._child is not None and self._child.returncode is None:
-                self._child.kill()
+            if self._other is not None:
+                self._other.signal(signal.SIGKILL)
             return False
         log.info("drained")
         return True
 
-    async def _end_child(self) -> None:
-        if self._child is not None and self._child.returncode is None:
-            self._child.send_signal(signal.SIGTERM)
-            await self._child.wait()
+    async def _end_relay(self, tasks: set[asyncio.Task[None]]) -> None:
+        if self._other is not None and self._other.pid is not None:
+            self._other.signal(signal.SIGTERM)
+            await asyncio.gather(*(task for task in tasks if task.get_name() == "relay"), return_exceptions=True)
 
     def _told_to_stop(self) -> asyncio.Event:
+        """Set by signals and, in the relay of `all`, by the end of the process that it belongs to."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        if self._follows_stdin:
-            loop.add_reader(sys.stdin.fileno(), self._stdin_said, stop)
+        if self._other is not None and self._other.pid is None:
+            loop.add_reader(self._other.link, self._left_alone, stop)
         return stop
 
-    @staticmethod
-    def _stdin_said(stop: asyncio.Event) -> None:
-        if not os.read(sys.stdin.fileno(), 1024):
-            stop.set()
-            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    def _left_alone(self, stop: asyncio.Event) -> None:
+        assert self._other is not None
+        asyncio.get_running_loop().remove_reader(self._other.link)
+        stop.set()

@@ -7,15 +7,16 @@ on the way of a message that is not sampled: its `traceparent` is handed on as t
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 from prometheus_client import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LATENESS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
@@ -54,12 +55,17 @@ _ratio = 0.0
 
 
 def setup(
-    service: str, role: str, *, endpoint: str | None, ratio: float, exporter: SpanExporter | None = None
-) -> TracerProvider | None:
+    service: str, role: str, *, endpoint: str | None, ratio: float, exporter: "SpanExporter | None" = None
+) -> "TracerProvider | None":
     """Begin to make spans, if there is somewhere to send them; the caller shuts the provider down at the end."""
     global _exporting, _ratio
     if endpoint is None and exporter is None:
         return None
+    # Costly to load, and seldom needed.
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
     provider = TracerProvider(resource=Resource.create({"service.name": service, "service.instance.role": role}))
     exporter = exporter or _otlp(endpoint or "")
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=8192, schedule_delay_millis=1000))
@@ -68,8 +74,8 @@ def setup(
     return provider
 
 
-def _otlp(endpoint: str) -> SpanExporter:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # costly, and seldom needed
+def _otlp(endpoint: str) -> "SpanExporter":
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     return OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
 

@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from typing import NoReturn, TypedDict
 
 PR_SET_PDEATHSIG = 1
@@ -49,7 +50,7 @@ def main(argument: str) -> NoReturn:
     _, status = os.waitpid(child, 0)
     ended.set()
     if orphaned.is_set() and spec["remove"]:
-        shutil.rmtree(spec["remove"], ignore_errors=True)
+        remove(spec["remove"], within=spec["grace"])
     code = os.waitstatus_to_exitcode(status)
     os._exit(code if code >= 0 else 128 - code)
 
@@ -67,6 +68,14 @@ def _send(child: int, number: int, ended: threading.Event) -> None:
     if not ended.is_set():
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, number)
+
+
+def remove(directory: str, *, within: float) -> None:
+    """Delete a directory for good: what still writes to it as it ends is outlasted, for `within` seconds at most."""
+    deadline = time.monotonic() + within
+    while os.path.exists(directory) and time.monotonic() < deadline:
+        shutil.rmtree(directory, ignore_errors=True)
+        time.sleep(0.05)
 
 
 def _become(spec: Spec, guard: int) -> NoReturn:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from chassis.issuer import Issuer
 from chassis.provision import Provided, provision
-from chassis.topics import Topics
+from cli.running import broker
 from cli.running import directory as places
+from cli.running.forked import ForkServer
 from cli.running.services import Process, Watch
 from cli.running.sink import Sink
 from contracts.registry import SERVICES
@@ -34,7 +35,8 @@ class Installation:
         self.prefix = prefix
         self.temporary = temporary
         self.sink = Sink()
-        self.watch = Watch()
+        self.forks = ForkServer(home, remove=home if temporary else None)
+        self.watch = Watch(self.forks)
         self.issuer = Issuer(home / "issuer", ISSUER)
         self.kafka: Kafka | None = None
         self.postgres: Postgres | None = None
@@ -46,11 +48,9 @@ class Installation:
     async def start(self, say: Say) -> None:
         """Bring everything up, telling each step; raises NotStarted or NotAvailable with one clear line."""
         self.home.mkdir(parents=True, exist_ok=True)
+        self.forks.start()
         await self.sink.start()
-        await asyncio.gather(self._start_kafka(), self._start_postgres())
-        say(f"Kafka at {self.bootstrap}, PostgreSQL at {_host(self.admin_url)}")
-        _, provided = await asyncio.gather(self._topics(), self._schemas())
-        say("topics and schemas are there")
+        _, provided = await asyncio.gather(self._start_kafka(say), self._start_postgres(say))
         await asyncio.to_thread(self._start_services, provided)
         await self.watch.ready()
         self.watch.begin()
@@ -63,9 +63,8 @@ class Installation:
         if self._servers is not None:
             self._servers.cancel()
         await self.watch.stop()
-        await asyncio.gather(
-            *(asyncio.to_thread(server.stop) for server in (self.kafka, self.postgres) if server is not None)
-        )
+        servers = (self.kafka, self.postgres, self.forks)
+        await asyncio.gather(*(asyncio.to_thread(server.stop) for server in servers if server is not None))
         await self.sink.stop()
         places.forget(self.home)
 
@@ -88,23 +87,27 @@ class Installation:
 
     # -- servers -------------------------------------------------------------------------------------------------
 
-    async def _start_kafka(self) -> None:
-        given = os.environ.get("KAFKA_BOOTSTRAP")
-        if given:
-            self.bootstrap = given
-            return
-        self.kafka = Kafka(None if self.temporary else self.home / "kafka")
-        await asyncio.to_thread(self.kafka.start)
-        self.bootstrap = self.kafka.bootstrap
+    async def _start_kafka(self, say: Say) -> None:
+        """Kafka with this installation's topics."""
+        self.bootstrap = os.environ.get("KAFKA_BOOTSTRAP", "")
+        if not self.bootstrap:
+            self.kafka = Kafka(self.home / "kafka")
+            await asyncio.to_thread(self.kafka.start)
+            self.bootstrap = self.kafka.bootstrap
+        await broker.prepare(self.bootstrap, self.prefix, PARTITIONS)
+        say(f"Kafka at {self.bootstrap}, with its topics")
 
-    async def _start_postgres(self) -> None:
-        given = os.environ.get("DATABASE_URL")
-        if given:
-            self.admin_url = given
-            return
-        self.postgres = Postgres(None if self.temporary else self.home / "postgres")
-        await asyncio.to_thread(self.postgres.start)
-        self.admin_url = self.postgres.url()
+    async def _start_postgres(self, say: Say) -> list[Provided]:
+        """PostgreSQL with this installation's schemas, and how to enter each."""
+        self.admin_url = os.environ.get("DATABASE_URL", "")
+        if not self.admin_url:
+            self.postgres = Postgres(self.home / "postgres")
+            await asyncio.to_thread(self.postgres.start)
+            self.admin_url = self.postgres.url()
+        packages = {name: f"{name}.migrations" for name in SERVICES}
+        provided = await provision(self.admin_url, packages, prefix=self.prefix)
+        say(f"PostgreSQL at {_host(self.admin_url)}, with its schemas")
+        return provided
 
     async def _look_after_servers(self) -> None:
         """Start a server again that was killed: same data, same port."""
@@ -116,21 +119,12 @@ class Installation:
                         await asyncio.to_thread(server.restart)
             await asyncio.sleep(0.2)
 
-    async def _topics(self) -> None:
-        await Topics(self.prefix, PARTITIONS, bootstrap_servers=self.bootstrap).apply()
-
-    async def _schemas(self) -> list[Provided]:
-        return await provision(self.admin_url, {name: f"{name}.migrations" for name in SERVICES}, prefix=self.prefix)
-
     # -- services ------------------------------------------------------------------------------------------------
 
     def _start_services(self, provided: list[Provided]) -> None:
         common = self._common_settings()
         for one in provided:
-            remove = self.home if self.temporary else None
-            arguments = ["-m", one.service, "--role", "all"]
-            environment = settings_of(one, common)
-            self.watch.add(Process(one.service, arguments, environment, self.home, remove=remove))
+            self.watch.add(Process(one.service, one.service, "all", settings_of(one, common), self.home))
 
     def _common_settings(self) -> dict[str, str]:
         """What every process reads; the keys of the issuer are written first."""

@@ -1,20 +1,20 @@
-"""The five services as guarded children: started on free ports, restarted when they die, stopped in good order."""
+"""The installation's processes: started on free ports, restarted when they die, stopped in good order."""
 
 import asyncio
+import contextlib
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.running.forked import Forked, ForkServer
 from embedded.errors import NotStarted
-from embedded.process import Child
 
 READY_WITHIN = 45.0
-_LOOK_EVERY = 0.2
-_DRAIN = 25.0
+_LOOK_EVERY = 0.05
+_ANSWER_WITHIN = 5.0
 
 
 @dataclass
@@ -22,16 +22,15 @@ class Process:
     """One process of the installation and how to start it again."""
 
     name: str
-    arguments: list[str]
+    module: str
+    role: str
     environment: dict[str, str]
     directory: Path
     port: int = 0
     restarts: int = 0
-    child: Child | None = None
+    child: Forked | None = None
     wanted: bool = True
     paused_until: float = 0.0
-    remove: Path | None = None
-    """A directory that goes when this process's supervisor is killed."""
 
     @property
     def log(self) -> Path:
@@ -43,13 +42,11 @@ class Process:
         """Where it says on which port it listens."""
         return self.directory / f"{self.name}.port"
 
-    def start(self) -> None:
+    def start(self, forks: ForkServer) -> None:
         """Start it; on its old port when it had one, so that its address stays."""
         self.port_file.unlink(missing_ok=True)
-        command = [sys.executable, *self.arguments, "--port", str(self.port), "--port-file", str(self.port_file)]
-        self.child = Child(
-            command, log=self.log, env={**os.environ, **self.environment}, grace=_DRAIN, remove=self.remove
-        )
+        arguments = ["--role", self.role, "--port", str(self.port), "--port-file", str(self.port_file)]
+        self.child = forks.fork(self.module, arguments, {**os.environ, **self.environment}, self.log)
 
     @property
     def listening(self) -> bool:
@@ -65,24 +62,43 @@ class Process:
         """The base address of its HTTP door."""
         return f"http://127.0.0.1:{self.port}"
 
+    async def ready(self) -> bool:
+        """Whether it listens and says that it is ready."""
+        if not self.listening:
+            return False
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.write(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                said = await reader.readline()
+                writer.close()
+        except (OSError, TimeoutError):
+            return False
+        return b" 200 " in said
+
 
 class Watch:
     """Keeps processes running: one that ends unasked is started again at once, within 5 s at the most."""
 
-    def __init__(self) -> None:
+    def __init__(self, forks: ForkServer) -> None:
         self.processes: dict[str, Process] = {}
+        self._forks = forks
         self._task: asyncio.Task[None] | None = None
 
     def add(self, process: Process) -> None:
         """Take a process into care and start it."""
         self.processes[process.name] = process
-        process.start()
+        self.start(process)
+
+    def start(self, process: Process) -> None:
+        """Start a process, for the first time or again."""
+        process.start(self._forks)
 
     async def ready(self) -> None:
-        """Return when every process listens; raises NotStarted with the end of its log."""
+        """Return when every process is ready; raises NotStarted with the end of its log."""
         deadline = time.monotonic() + READY_WITHIN
         for process in self.processes.values():
-            while not process.listening:
+            while not await process.ready():
                 child = process.child
                 if child is not None and child.returncode is not None:
                     raise NotStarted(f"{process.name} ended while starting (status {child.returncode})", child.tail())
@@ -97,18 +113,18 @@ class Watch:
     async def _look(self) -> None:
         while True:
             for process in self.processes.values():
-                self._restart(process)
+                if self._died(process):
+                    process.restarts += 1
+                    process.paused_until = time.monotonic() + min(4.0, 0.25 * 2 ** min(process.restarts, 4))
+                    with contextlib.suppress(NotStarted):  # tried again at the next look
+                        await asyncio.to_thread(self.start, process)
             await asyncio.sleep(_LOOK_EVERY)
 
     @staticmethod
-    def _restart(process: Process) -> None:
-        child, now = process.child, time.monotonic()
-        if not process.wanted or child is None or child.returncode is None or now < process.paused_until:
-            return
-        child.kill()  # it has ended; what is left of its relay and its pipes goes too
-        process.restarts += 1
-        process.paused_until = now + min(4.0, 0.25 * 2 ** min(process.restarts, 4))
-        process.start()
+    def _died(process: Process) -> bool:
+        """Whether to start it again; one that dies over and over is given a little longer each time."""
+        ended = process.child is not None and process.child.returncode is not None
+        return process.wanted and ended and time.monotonic() >= process.paused_until
 
     async def stop(self) -> None:
         """End them all, each after it has finished what it has in hand."""
