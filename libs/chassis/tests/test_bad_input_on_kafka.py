@@ -217,6 +217,23 @@ async def _length(found: Awaitable[list[Any]]) -> int:
     return len(await found)
 
 
+async def test_a_header_whose_name_is_no_text_holds_nobody_up(url: str, kafka: Any, prefix: str, wire: Wire) -> None:
+    till, others = uuid4(), [uuid4() for _ in range(6)]
+    async with billing(url, kafka, prefix) as process:
+        await process.deciders["tills"].handle_batch([asked(each, Add(5)) for each in (till, *others)])
+    said = [(name.encode(), value or b"") for name, value in headers("", RemoveCharge, till, None, source="/erp")]  # type: ignore[arg-type]
+    sent = [(str(till).encode(), orjson.dumps(GOOD), named) for named in ([(BINARY, b"1"), *said], [(b"ce_\xff", b"")])]
+    await command(wire, others[0])
+    await wire.send_as_they_are(COMMANDS, sent)
+    for other in others[1:]:
+        await command(wire, other)
+    async with billing(url, kafka, prefix) as process:
+        await becomes(lambda: tills(process), dict.fromkeys((till, *others), 4))
+        await becomes(lambda: wire.committed("billing.commands", COMMANDS), 8)
+        await becomes(lambda: _length(wire.read("billing.dead-letters")), 1)
+    assert (await letters(wire))[str(till).encode()].original_headers[0].name == "ce_\\xff"
+
+
 async def test_a_client_without_the_right_or_unregistered_is_told_so(
     url: str, kafka: Any, prefix: str, wire: Wire
 ) -> None:

@@ -19,6 +19,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
 
+from chassis import lenient
 from chassis.asked import UnknownOutcome
 from chassis.database import AWAY, Unavailable
 from chassis.ids import jitter
@@ -41,6 +42,7 @@ class Watched(AIOKafkaConsumer):  # type: ignore[misc]
     """A consumer that knows when it was last polled with success: nothing else tells a dead one from an idle one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        lenient.install()
         super().__init__(*args, **kwargs)
         self.last_ok = time.monotonic()
         self.polled = False

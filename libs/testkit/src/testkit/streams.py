@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from chassis.ids import new_id
 from chassis.topics import Topics
@@ -49,6 +50,13 @@ def body(event: Event) -> bytes:
     return orjson.dumps(event.model_dump(mode="json"))
 
 
+class _Name(bytes):
+    """A header's name that is not encoded any more."""
+
+    def encode(self, *_: str) -> bytes:
+        return bytes(self)
+
+
 class Wire:
     """A producer, and readings from the beginning, on the topics of one prefix."""
 
@@ -70,6 +78,16 @@ class Wire:
         """Put one record on a topic, whatever it is."""
         encoded = str(key).encode() if isinstance(key, UUID) else key
         await self._producer.send_and_wait(f"{self.prefix}.{topic}", value, encoded, headers=said)
+
+    async def send_as_they_are(
+        self, topic: str, records: Sequence[tuple[bytes, bytes, list[tuple[bytes, bytes]]]]
+    ) -> None:
+        """Put records into one partition whose headers' names are bytes, as another client's library lets one."""
+        batch = self._producer.create_batch()
+        batch._builder = _DefaultRecordBatchBuilderPy(2, 0, False, -1, -1, -1, 1 << 20)
+        for key, value, named in records:
+            batch.append(key=key, value=value, timestamp=None, headers=[(_Name(name), each) for name, each in named])
+        await (await self._producer.send_batch(batch, f"{self.prefix}.{topic}", partition=0))
 
     async def tell(self, subject: UUID, sequence: int, event: Event, **other: Any) -> None:
         """Send a fact as its owner would."""
