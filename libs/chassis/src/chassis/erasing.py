@@ -15,12 +15,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from chassis.applying import Filled, apply_statement, child_part, columns_of, save_part
 from chassis.database import AWAY, LOST, Database, Unavailable
 from chassis.decider import Decider
-from chassis.reading import Reader, Wanted
-from chassis.tables import CHASSIS_COLUMNS
-from chassis.writing import as_carried
+from chassis.refolding import refold
 
 log = structlog.get_logger(__name__)
 
@@ -42,10 +39,6 @@ _PRIVATE = (
 )
 _PRIVATE_LESS = "UPDATE journal SET private = $4::json WHERE grp = $1 AND seq = $2 AND recorded_at = $3"
 _NAMED = "SELECT DISTINCT subject FROM journal WHERE persons @> ARRAY[$1::uuid]"
-_FACTS = (
-    "SELECT type, version, data::text, personal::text, private::text, occurred_at FROM journal "
-    "WHERE subject = $1 ORDER BY seq"
-)
 _REST = (
     "UPDATE message_ids SET answer = '{}' WHERE subject = ANY($1::uuid[]) AND answer IS NOT NULL",
     "UPDATE dead_letters SET value = NULL, headers = NULL WHERE subject = ANY($1::uuid[])",
@@ -91,7 +84,7 @@ class Eraser:
         subjects = sorted(row[0] for row in await self._database.read(_NAMED, person))
         for subject in subjects:
             for decider in self._deciders.values():
-                await self._refold(decider, subject)
+                await refold(self._database, decider.aggregate, subject)
         for statement in _REST:
             await self._database.execute(statement, subjects)
         return subjects
@@ -103,47 +96,3 @@ class Eraser:
             if codec.reads(row["type"], row["version"]):
                 return codec.erased(row["type"], row["version"], row["private"]) or row["private"]
         return None
-
-    async def _refold(self, decider: Decider[Any], subject: UUID) -> None:
-        """Fold an aggregate and its children anew from the journal, if it has a row here."""
-        aggregate = decider.aggregate
-        reader: Reader[Any] = Reader(aggregate)
-        async with self._database.begin() as connection:
-            lock = f"SELECT version FROM {aggregate.table.name} WHERE id = $1 FOR UPDATE"
-            if await connection.fetchval(lock, subject) is None:
-                return
-            sql, arguments = reader.query([subject], Wanted())
-            reading = reader.take(await connection.fetch(sql, *arguments), [subject], Wanted())
-            row = reading.rows[subject]
-            state, parts = await self._folded(connection, decider, subject)
-            if state is None:
-                return
-            columns = aggregate.columns(state)
-            (kept,) = await connection.fetch(f"SELECT * FROM {aggregate.table.name} WHERE id = $1", subject)
-            part, names = save_part(aggregate.table)
-            values = {name: columns.get(name) for name in names[len(CHASSIS_COLUMNS) :]}
-            values |= {name: kept[name] for name in ("sequence", "heard", "edit_version", "blocked", "created_at")}
-            values |= {"id": subject, "version": row.version + 1, "shape": aggregate.shape, "state": state}
-            values["changed_at"] = reading.now
-            saved = tuple(as_carried(aggregate.table, name, values[name]) for name in names)
-            text, given = apply_statement([Filled(part, columns_of([saved]), 1), *parts], 1, [])
-            await connection.execute(text, *given)
-
-    @staticmethod
-    async def _folded(connection: asyncpg.Connection, decider: Decider[Any], subject: UUID) -> tuple[Any, list[Filled]]:
-        aggregate, state = decider.aggregate, None
-        children: dict[Any, dict[tuple[Any, ...], tuple[Any, ...]]] = {}
-        for row in await connection.fetch(_FACTS, subject):
-            if not aggregate.codec.reads(row["type"], row["version"]):
-                continue
-            fact = aggregate.codec.decode(row["type"], row["version"], row["data"], row["personal"], row["private"])
-            state = aggregate.evolve(state, fact)
-            for table, child in aggregate.children(subject, state, fact, row["occurred_at"]):
-                key = tuple(child[column.name] for column in table.primary_key)
-                values = tuple(as_carried(table, name, child[name]) for name in child)
-                children.setdefault((table, tuple(child)), {})[key] = values
-        parts = [
-            Filled(child_part(table, names), columns_of(list(rows.values())), len(rows))
-            for (table, names), rows in children.items()
-        ]
-        return state, parts

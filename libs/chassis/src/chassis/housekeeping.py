@@ -1,4 +1,7 @@
-"""What has had its time: kept answers, letters put away, asks that were answered, months of the journal."""
+"""What has had its time: kept answers, letters put away, asks that were answered, months of the journal.
+
+And rows of an old shape are folded anew.
+"""
 
 import asyncio
 import contextlib
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from chassis.database import AWAY, LOST, Database, Unavailable
+from chassis.refolding import Reshaping
 from chassis.retention import drop_old_months
 
 if TYPE_CHECKING:
@@ -16,7 +20,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _EVERY = 60.0
-_MONTHS_EVERY = 3600.0
+_HOURLY = 3600.0
+_PAGE_EVERY = 1.0
 _SLICE = 5_000
 _OLD = (
     "DELETE FROM message_ids WHERE id IN "
@@ -28,16 +33,36 @@ _OLD = (
 
 
 async def run(runtime: "Runtime") -> None:
-    """Tidy once a minute, look at old months once an hour, until the process drains; what fails is tried again."""
+    """Tidy once a minute, look at old months and old shapes once an hour, until the process drains.
+
+    What fails is tried again.
+    """
+    await asyncio.gather(_tidying(runtime), _reshaping(runtime))
+
+
+async def _tidying(runtime: "Runtime") -> None:
     months_at = 0.0
     while not runtime.stopping.is_set():
         with contextlib.suppress(Unavailable, *AWAY, *LOST):
             await tidy(runtime.database)
             if time.monotonic() >= months_at:
                 await _months(runtime)
-                months_at = time.monotonic() + _MONTHS_EVERY
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(runtime.stopping.wait(), _EVERY)
+                months_at = time.monotonic() + _HOURLY
+        await _pause(runtime, _EVERY)
+
+
+async def _reshaping(runtime: "Runtime") -> None:
+    reshaping = Reshaping(runtime.database, runtime.service.aggregates)
+    while not runtime.stopping.is_set():
+        looked = 0
+        with contextlib.suppress(Unavailable, *AWAY, *LOST):
+            looked = await reshaping.page()
+        await _pause(runtime, _PAGE_EVERY if looked else _HOURLY)
+
+
+async def _pause(runtime: "Runtime", seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(runtime.stopping.wait(), seconds)
 
 
 async def _months(runtime: "Runtime") -> None:

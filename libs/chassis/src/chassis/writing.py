@@ -122,7 +122,7 @@ class Writer:
                     entry.was.version + 1,
                     entry.sequence,
                     to_json(entry.heard),
-                    aggregate.shape,
+                    aggregate.shape if entry.was.state is None else min(entry.was.shape, aggregate.shape),
                     entry.edit_version,
                     entry.blocked,
                     to_json(state) if state is not None else None,
