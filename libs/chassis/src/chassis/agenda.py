@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _LIMIT = 500
 _LONGEST_SLEEP = 0.2
+_HELD = 0.02
+"""Seconds until what is due, but in another process's hands, is looked at again."""
 _RETRY = tuple(timedelta(seconds=s) for s in (1, 5, 30, 300))
 _NEXT = (
     "SELECT least((SELECT min(at) FROM wake), (SELECT min(next_at) FROM waiting WHERE next_at IS NOT NULL)), "
@@ -59,16 +61,16 @@ class Agenda:
         """Seconds that the latest sweep's first timer was late."""
 
     async def run(self, woken: Woken) -> None:
-        """Sweep for ever: at once after a wake-up, and whenever something falls due."""
+        """Sweep for ever, whenever something is due; a wake-up only looks when that is."""
         while True:
             try:
-                busy = await self.sweep()
-                seconds = 0.0 if busy else await self._idle_for()
+                seconds = await self._idle_for()
+                if not seconds:
+                    seconds = 0.0 if await self.sweep() else _HELD
             except (Unavailable, *AWAY, *LOST) as error:
                 log.warning("the agenda could not be swept: %s", error)
                 seconds = 1.0
-            if seconds:
-                await woken.wait(seconds)
+            await woken.wait(seconds)
 
     async def _idle_for(self) -> float:
         due, now = (await self._database.read(_NEXT))[0]
@@ -77,12 +79,12 @@ class Agenda:
         return float(min(_LONGEST_SLEEP, max(0.0, (due - now).total_seconds())))
 
     async def sweep(self) -> bool:
-        """Decide what is due now; whether there may be more."""
-        busy = False
+        """Decide what is due now, a page of each aggregate's; whether anything was."""
+        found = False
         for decider in self._deciders.values():
-            busy = await self._timers(decider) or busy
-            busy = await self._waiting(decider) or busy
-        return busy
+            found = await self._timers(decider) or found
+            found = await self._waiting(decider) or found
+        return found
 
     # -- timers --------------------------------------------------------------------------------------------------
 
@@ -100,7 +102,7 @@ class Agenda:
                     lambda subject, state, now: due(aggregate, subject, state, now),
                     self._retry_at,
                 )
-        return len(subjects) == _LIMIT
+        return bool(subjects)
 
     def _retry_at(self, subject: UUID, now: datetime) -> datetime:
         failures = self._failures.get(subject, 0)
@@ -113,7 +115,7 @@ class Agenda:
         subjects = [row["subject"] for row in await self._database.read(DUE, decider.aggregate.name, _LIMIT)]
         for subject in subjects:
             await self._drain(decider, subject)
-        return len(subjects) == _LIMIT
+        return bool(subjects)
 
     async def _drain(self, decider: Decider[Any], subject: UUID) -> None:
         """Decide everything that waits for one request, in its order, until one of them must wait on."""

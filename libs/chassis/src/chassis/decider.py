@@ -46,7 +46,7 @@ class _Lost(Exception):
 class Decider(Generic[S]):
     """Decides the messages of one aggregate, for HTTP callers, Kafka batches and sweeps alike.
 
-    `on_commit(facts, wakes)` is called after every commit that wrote facts or moved a wake-up.
+    `on_commit(facts, wakes)` is called after every commit that wrote facts, or made something due within a second.
     """
 
     def __init__(

@@ -19,6 +19,7 @@ from chassis.groups import BEGINNING, POLL, Group
 from chassis.kafka import options
 from chassis.lanes import Lane
 from chassis.lease import LEASE, Lease, LeaseLost
+from chassis.pace import rest_after
 from chassis.publishing import Publisher
 from chassis.resend import Answers
 from chassis.wakeup import FACTS, Wakeup
@@ -135,10 +136,12 @@ class Relay:
 
     async def _publish_until(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
+            began = time.monotonic()
             found = await self.step()
             await self._save_when_due()
             if found:
                 self._wakeup.busy()
+                await asyncio.sleep(rest_after(time.monotonic() - began))
             else:
                 await self._wakeup.wait(self._pause(), FACTS)
         await self._acknowledged(_DRAIN_WITHIN)

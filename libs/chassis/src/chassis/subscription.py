@@ -23,6 +23,7 @@ from chassis import lenient
 from chassis.asked import UnknownOutcome
 from chassis.database import AWAY, Unavailable
 from chassis.ids import jitter
+from chassis.pace import rest_after
 
 log = structlog.get_logger(__name__)
 
@@ -39,17 +40,26 @@ Apply = Callable[[Sequence[Any]], Awaitable[None]]
 
 
 class Watched(AIOKafkaConsumer):  # type: ignore[misc]
-    """A consumer that knows when it was last polled with success: nothing else tells a dead one from an idle one."""
+    """A consumer that knows when it was last polled with success: nothing else tells a dead one from an idle one.
+
+    It answers a poll when there is something: an empty answer would make FastStream sleep, deaf to what comes. Between
+    two batches it rests, so that the next is worth its round trips.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         lenient.install()
         super().__init__(*args, **kwargs)
         self.last_ok = time.monotonic()
         self.polled = False
+        self._found_at = -math.inf
 
     async def getmany(self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
-        found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
-        self.last_ok, self.polled = time.monotonic(), True
+        await asyncio.sleep(rest_after(time.monotonic() - self._found_at))
+        found: Any = None
+        while not found:
+            found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+            self.last_ok, self.polled = time.monotonic(), True
+        self._found_at = self.last_ok
         return found
 
 
@@ -112,8 +122,8 @@ class Subscription:
             no_reply=True,
             auto_offset_reset="earliest",
             partition_assignment_strategy=(RangePartitionAssignor,),
-            batch_timeout_ms=20,
-            fetch_max_wait_ms=100,
+            batch_timeout_ms=500,
+            fetch_max_wait_ms=500,
             session_timeout_ms=20_000,
             heartbeat_interval_ms=3_000,
             rebalance_timeout_ms=15_000,

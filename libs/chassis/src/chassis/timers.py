@@ -26,8 +26,8 @@ class _UntilStopping:
         self._runtime = runtime
 
     async def wait(self, seconds: float) -> None:
-        """Wait for a wake-up; raises _Stopped once the process drains."""
-        if not self._runtime.stopping.is_set():
+        """Wait for a wake-up, so long at most; raises _Stopped once the process drains."""
+        if seconds > 0 and not self._runtime.stopping.is_set():
             await self._runtime.wakeup.wait(seconds)
         if self._runtime.stopping.is_set():
             raise _Stopped

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,9 @@ from chassis.partition import partition_of
 from chassis.tables import CHASSIS_COLUMNS
 
 
+_SOON = timedelta(seconds=1)
+
+
 @dataclass(frozen=True)
 class Write:
     """The apply statement of one batch, and the documents that this process may cache once it is committed."""
@@ -30,6 +33,12 @@ class Write:
     documents: list[tuple[str, str, int, str | None]]
     facts: int
     wakes: bool
+    """Whether something falls due within a second: whoever sweeps is told, and looks by itself for what is later."""
+
+
+def _any_before(wakes: Sequence[Filled], moment: datetime) -> bool:
+    times = [at for part in wakes if part.part is not applying.SLEEP for at in part.arguments[2]]
+    return any(at is not None and at <= moment for at in times)
 
 
 def _actor_json(actor: Actor) -> str:
@@ -99,13 +108,14 @@ class Writer:
             parts.append(Filled(applying.KEPT_DOCUMENTS, columns_of(documents)))
         wakes = self._wakes(fold, touched, swept)
         parts += wakes
+        soon = bool(changes.reactions or changes.waits or changes.due_now or _any_before(wakes, fold.now + _SOON))
         entries = {entry.subject: entry for entry in touched}
         journal = [self._fact_row(fold, entries[stated.asked.subject], stated, fact) for stated, fact in encoded]
         journal += [self._answer_row(fold, answer) for answer in changes.answers if answer.asked.reply_to is not None]
         letters = (deadletters.of_refused(asked, refused) for asked, refused in changes.dead)
         journal += [deadletters.told_row(self._service, self._partitions, letter) for letter in letters if letter]
         sql, arguments = applying.apply_statement(parts, self._partitions, journal)
-        return Write(sql, arguments, documents, len(journal), bool(wakes or changes.waits or changes.reactions))
+        return Write(sql, arguments, documents, len(journal), soon)
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
