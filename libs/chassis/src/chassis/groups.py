@@ -17,7 +17,7 @@ _MOST_UNSENT = 10_000
 
 _COLUMNS = (
     "j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
-    "j.actor ->> 'kind' AS actor_kind, j.actor ->> 'id' AS actor_id, j.correlation_id, j.causation_id, j.hop, "
+    "j.actor ->> 'kind' AS actor_kind, (j.actor ->> 'id')::uuid AS actor_id, j.correlation_id, j.causation_id, j.hop, "
     "j.traceparent, CASE WHEN j.topic IS NOT NULL THEN j.data::text END AS data, "
     "CASE WHEN j.topic IS NOT NULL THEN j.personal::text END AS personal"
 )

@@ -5,7 +5,7 @@ from hashlib import blake2b
 from random import uniform
 from uuid import UUID, uuid5
 
-import uuid_utils.compat
+import uuid_utils
 
 _PRINCIPALS = UUID("0d5d9b9c-6a53-5d1c-9a0e-3b7c52a1f6b4")
 _RANDOM_BITS = (1 << 74) - 1
@@ -13,7 +13,7 @@ _RANDOM_BITS = (1 << 74) - 1
 
 def new_id() -> UUID:
     """A fresh time-ordered id (UUIDv7, RFC 9562), for what enters here and brings none."""
-    return uuid_utils.compat.uuid7()
+    return UUID(int=uuid_utils.uuid7().int)
 
 
 def key_id(principal: str, key: str) -> UUID:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -56,7 +55,7 @@ def record_of(row: Any, source: str) -> Record:
         causation_id=row["causation_id"],
         hop=row["hop"] or 0,
         actor_kind=actor,
-        actor_id=UUID(row["actor_id"]) if row["actor_id"] else None,
+        actor_id=row["actor_id"],
         traceparent=row["traceparent"],
     )
     body = None if value is None else value.encode()

@@ -32,7 +32,7 @@ _BULK_PAUSE = 0.02
 _MOST = 10_000
 _COLUMNS = (
     "j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
-    "j.actor ->> 'kind' AS actor_kind, j.actor ->> 'id' AS actor_id, j.correlation_id, j.causation_id, j.hop, "
+    "j.actor ->> 'kind' AS actor_kind, (j.actor ->> 'id')::uuid AS actor_id, j.correlation_id, j.causation_id, j.hop, "
     "j.traceparent, j.data::text AS data, j.personal::text AS personal"
 )
 _PUBLISHED = "FROM journal j JOIN relay_cursor c ON c.grp = j.grp AND j.seq <= c.high AND j.seq <> ALL(c.holes)"

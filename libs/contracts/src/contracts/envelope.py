@@ -119,8 +119,8 @@ def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
 
 def timestamp(at: datetime) -> str:
     """RFC 3339 in UTC with Z."""
-    text = at.astimezone(UTC).isoformat()
-    return text[:-6] + "Z"
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat()[:-6] + "Z"
 
 
 @lru_cache(maxsize=1024)

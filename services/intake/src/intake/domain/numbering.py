@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from chassis.decision import record
@@ -25,8 +26,16 @@ class Scheme:
 
     def write(self, number: int, at: datetime) -> str:
         """The number of a request that was recorded `at`."""
+        if not _dated(self.pattern):
+            return self.pattern.format(number)
         local = at.astimezone(ZoneInfo(self.zone))
         return self.pattern.format(number, year=f"{local:%Y}", month=f"{local:%m}", day=f"{local:%d}")
+
+
+@cache
+def _dated(pattern: str) -> bool:
+    """Whether the day of the record is part of its number."""
+    return any(name for name, _ in _TOKEN.findall(pattern))
 
 
 def checked(pattern: str, zone: str) -> Scheme:
