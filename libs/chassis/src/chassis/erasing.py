@@ -8,13 +8,15 @@ left. Counts, numbers, times and invoices stay. Complete when the retention of t
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import structlog
 
+from chassis import waiting
+from chassis.blanking import blanked
 from chassis.database import AWAY, LOST, Database, Unavailable
 from chassis.decider import Decider
 from chassis.refolding import refold
@@ -39,10 +41,16 @@ _PRIVATE = (
 )
 _PRIVATE_LESS = "UPDATE journal SET private = $4::json WHERE grp = $1 AND seq = $2 AND recorded_at = $3"
 _NAMED = "SELECT DISTINCT subject FROM journal WHERE persons @> ARRAY[$1::uuid]"
-_REST = (
-    "UPDATE message_ids SET answer = '{}' WHERE subject = ANY($1::uuid[]) AND answer IS NOT NULL",
-    "UPDATE dead_letters SET value = NULL, headers = NULL WHERE subject = ANY($1::uuid[])",
+_ANSWERS = "UPDATE message_ids SET answer = '{}' WHERE subject = ANY($1::uuid[]) AND answer IS NOT NULL"
+_LETTERS = (
+    "UPDATE dead_letters SET value = NULL, headers = NULL WHERE num_nonnulls(value, headers) > 0 "
+    "AND (subject = ANY($1::uuid[]) OR position(convert_to($2, 'UTF8') IN value) > 0)"
 )
+_WAITING = (
+    "SELECT id, kind, headers, record FROM waiting WHERE record IS NOT NULL "
+    "AND (subject = ANY($1::uuid[]) OR position(convert_to($2, 'UTF8') IN record) > 0)"
+)
+_WAITING_LESS = "UPDATE waiting SET record = $2 WHERE id = $1"
 _DONE = "UPDATE documents SET erased_at = clock_timestamp() WHERE kind = $1 AND id = $2 AND doc IS NULL"
 
 
@@ -85,9 +93,24 @@ class Eraser:
         for subject in subjects:
             for decider in self._deciders.values():
                 await refold(self._database, decider.aggregate, subject)
-        for statement in _REST:
-            await self._database.execute(statement, subjects)
+        about = sorted({*subjects, person})
+        await self._database.execute(_ANSWERS, about)
+        await self._database.execute(_LETTERS, about, str(person))
+        await self._waiting(about, person)
         return subjects
+
+    async def _waiting(self, about: Sequence[UUID], person: UUID) -> None:
+        """Take the personal fields out of messages that wait; they are decided without them, or refused.
+
+        A fact that cannot be read by this release keeps nothing but its place: somebody has to let it go. (A command
+        was read when it came; should one be unreadable now, it is reported.)
+        """
+        for row in await self._database.read(_WAITING, about, str(person)):
+            record = blanked(waiting.headers(dict(row)) or (), row["record"])
+            if record is None and row["kind"] == "command":
+                log.error("waiting_command_not_erased", id=row["id"])
+                continue
+            await self._database.execute(_WAITING_LESS, row["id"], record or b"{}")
 
     def _without_text(self, row: asyncpg.Record) -> str | None:
         """The private column without free text; nothing at all for a fact that no codec here reads."""

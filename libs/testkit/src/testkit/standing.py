@@ -100,8 +100,8 @@ class Standing:
         batch = [self.next(subject, event) for event in events]
         return await self.decider(heard.into.name).handle_batch(batch)
 
-    async def command(self, client: Client, subject: UUID, command: Command) -> Outcome:
-        """A command on a client's topic, decoded and decided."""
+    async def command(self, client: Client, subject: UUID, command: Command, *, may_wait: bool = False) -> Outcome:
+        """A command on a client's topic, decoded and decided; with `may_wait` it waits for what is unknown here."""
         said = self._envelope(f"/{client.name}", command, subject)
         commands = self.runtime.service.commands
         key, headers = str(subject).encode(), to_headers(said)
@@ -111,6 +111,8 @@ class Standing:
         if isinstance(found, inbound.RefusedCommand):
             return Outcome(subject, refused=found.refused)
         assert isinstance(found, inbound.Arrived), found
+        if may_wait:
+            found.asked.record, found.asked.headers = command.model_dump_json(exclude_unset=True).encode(), headers
         [outcome] = await self.decider(found.declared.into.name).handle_batch([found.asked])
         return outcome
 

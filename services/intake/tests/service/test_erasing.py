@@ -1,13 +1,17 @@
 """A contact is erased: what was said of it goes, from the journal, from states and from what readers see."""
 
+import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest_asyncio
 
+from chassis.agenda import Agenda
 from chassis.clients import Client
 from chassis.erasing import Eraser
+from chassis.timers import revive_of
 from contracts import intake as contract
 from contracts import workflow
 from intake.main import SERVICE, Settings
@@ -15,6 +19,7 @@ from testkit.databases import Databases
 from testkit.standing import Standing, standing
 
 ANN = uuid4()
+NOON = datetime(2026, 6, 5, 12, tzinfo=UTC)
 ERP = Client("erp", frozenset({"requests:write", "contacts:write", "contacts:erase"}))
 SECRET = "Carlsecret"
 
@@ -43,6 +48,13 @@ async def submitted(intake: Standing, contact_id: UUID, text: str) -> UUID:
     )
     assert (await intake.command(ERP, request, command)).refused is None
     return request
+
+
+def opened(contact_id: UUID, summary: str = SECRET) -> workflow.RequestOpened:
+    return workflow.RequestOpened(
+        number="R-000001", contact_id=contact_id, queue="support", queue_version=3, stage="New", state="new",
+        visit_no=1, priority="medium", urgency="medium", impact="medium", received_at=NOON, summary=summary,
+    )  # fmt: skip
 
 
 def eraser(intake: Standing) -> Eraser:
@@ -118,3 +130,38 @@ async def test_erasing_is_told_as_a_tombstone_and_done_once(intake: Standing) ->
         "SELECT topic, data, key FROM journal WHERE type = 'intake.contact-erased'"
     )
     assert [(row["topic"], row["data"], row["key"]) for row in rows] == [("intake.contacts", None, str(carl))]
+
+
+async def waiting(intake: Standing) -> bytes:
+    """What the messages that wait say."""
+    return b"".join(row[0] for row in await intake.runtime.database.read("SELECT record FROM waiting ORDER BY id"))
+
+
+async def test_what_waits_loses_its_personal_fields_and_is_decided_without_them(intake: Standing) -> None:
+    carl, database = await registered(intake, SECRET, "carl"), intake.runtime.database
+    said = {"summary": SECRET, "description": SECRET, "custom": {"who": SECRET}}
+    command = contract.Submit(contact_id=carl, queue="sales", **said)
+    assert (await intake.command(ERP, uuid4(), command, may_wait=True)).waiting
+    assert [outcome.waiting for outcome in await intake.hear(uuid4(), opened(carl))] == [True]
+    await intake.hear(uuid4(), opened(uuid4(), summary="Dora's line is down"))
+    assert (await waiting(intake)).count(SECRET.encode()) == 4
+    await erased(intake, carl)
+    assert SECRET not in await everything(intake)
+    assert (await waiting(intake)).count(SECRET.encode()) == 0
+    assert b"Dora's line is down" in await waiting(intake)
+    await intake.know(workflow.CurrentQueue(queue="sales", version=1))
+    await database.execute("UPDATE waiting SET next_at = clock_timestamp(), first_at = first_at - interval '1 hour'")
+    await Agenda(database, intake.runtime.deciders, revive_of(intake.runtime)).sweep()
+    answers = await database.read("SELECT data::text FROM journal WHERE topic = 'intake.results.erp' ORDER BY seq")
+    problems = [json.loads(row["data"]).get("problem", {}).get("title") for row in answers]
+    assert [title for title in problems if title] == ["Contact erased"]
+    assert await waiting(intake) == b""
+
+
+async def test_a_waiting_fact_that_nobody_can_read_keeps_its_place_alone(intake: Standing) -> None:
+    carl = await registered(intake, SECRET, "carl")
+    await intake.hear(uuid4(), opened(carl))
+    spoilt = f'{{"{SECRET}": "{carl}'.encode()
+    await intake.runtime.database.execute("UPDATE waiting SET record = $1", spoilt)
+    await erased(intake, carl)
+    assert await waiting(intake) == b"{}"
