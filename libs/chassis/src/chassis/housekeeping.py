@@ -1,6 +1,6 @@
 """What has had its time: kept answers, letters put away, asks that were answered, months of the journal.
 
-And rows of an old shape are folded anew.
+And rows of an old shape are folded anew, documents told again.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import structlog
 
 from chassis.database import AWAY, LOST, Database, Unavailable
 from chassis.refolding import Reshaping
+from chassis.retelling import tell_again
 from chassis.retention import drop_old_months
 
 if TYPE_CHECKING:
@@ -33,21 +34,19 @@ _OLD = (
 
 
 async def run(runtime: "Runtime") -> None:
-    """Tidy once a minute, look at old months and old shapes once an hour, until the process drains.
-
-    What fails is tried again.
-    """
+    """Tidy once a minute, do the rest once an hour, until the process drains; what fails is tried again."""
     await asyncio.gather(_tidying(runtime), _reshaping(runtime))
 
 
 async def _tidying(runtime: "Runtime") -> None:
-    months_at = 0.0
+    hourly_at = 0.0
     while not runtime.stopping.is_set():
         with contextlib.suppress(Unavailable, *AWAY, *LOST):
             await tidy(runtime.database)
-            if time.monotonic() >= months_at:
+            if time.monotonic() >= hourly_at:
                 await _months(runtime)
-                months_at = time.monotonic() + _HOURLY
+                await tell_again(runtime.database, runtime.name, runtime.settings.partitions)
+                hourly_at = time.monotonic() + _HOURLY
         await _pause(runtime, _EVERY)
 
 

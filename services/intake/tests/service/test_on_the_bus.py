@@ -1,5 +1,6 @@
 """Intake on real Kafka and PostgreSQL: commanded by another system's topics, told by workflow's, telling on its own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,9 @@ import orjson
 import pytest_asyncio
 
 from chassis.clients import Client
+from chassis.database import Database
+from chassis.partition import partition_of
+from chassis.retelling import SHARES, tell_again, tell_share
 from contracts import intake, workflow
 from contracts.base import ActorRef
 from intake.main import SERVICE, Settings
@@ -25,6 +29,7 @@ TOPICS = (
 )  # fmt: skip
 NOON = datetime(2026, 6, 5, 12, tzinfo=UTC)
 ANN, CARL = uuid4(), uuid4()
+ERP = Client("erp", frozenset({"requests:write", "contacts:write", "contacts:erase"}), may_act_for_others=True)
 SUPPORT = workflow.CurrentQueue(queue="support", version=3)
 PERSON = workflow.Person(person_id=ANN, name="Ann", login="ann", active=True, roles=("agent",), version=1)
 OPENED = workflow.RequestOpened(
@@ -49,8 +54,7 @@ async def wire(kafka: Any, prefix: str) -> AsyncIterator[Wire]:
 async def process(fresh_database: Databases, kafka: Any, prefix: str, tmp_path: Path) -> AsyncIterator[Standing]:
     given = {"kafka_bootstrap": kafka.bootstrap, "prefix": prefix, "partitions": PARTITIONS}
     async with standing(SERVICE, Settings, fresh_database, tmp_path, **given) as found:
-        rights = frozenset({"requests:write", "contacts:write", "contacts:erase"})
-        await register(found.runtime, Client("erp", rights, may_act_for_others=True), Client("crm", frozenset()))
+        await register(found.runtime, ERP, Client("crm", frozenset()))
         yield found
 
 
@@ -116,6 +120,72 @@ async def test_a_contacts_document_is_told_with_each_change_and_ends_with_a_tomb
     assert intake.Contact.model_validate_json(first.value).phone is None
     assert intake.Contact.model_validate_json(second.value).phone == "+49 30 1"
     assert last.value is None
+
+
+async def test_documents_are_told_again_as_they_are_each_in_one_share_of_the_week(
+    erp: OtherSystem, wire: Wire, process: Standing
+) -> None:
+    gone, database = uuid4(), process.runtime.database
+    assert (await erp.command(gone, intake.RegisterContact(name="Dora"))).kind == "accepted"
+    assert (await erp.command(gone, intake.EraseContact(reason="asked to be forgotten"))).kind == "accepted"
+    before = len(await wire.read("intake.contacts"))
+    assert sum([await tell_share(database, "intake", PARTITIONS, share) for share in range(SHARES)]) == 2
+
+    async def told_again() -> bool:
+        return len(await wire.read("intake.contacts")) == before + 2
+
+    await eventually(told_again, within=60, every=0.25)
+    records = await wire.read("intake.contacts")
+    for contact in (CARL, gone):
+        *_, first, again = [record for record in records if record.key == str(contact).encode()]
+        assert (again.value and orjson.loads(again.value)) == (first.value and orjson.loads(first.value))
+        for name in ("ce_type", "ce_subject", "ce_sequence", "ce_source"):
+            assert dict(again.headers)[name] == dict(first.headers)[name], name
+
+
+async def test_an_hours_share_of_documents_is_told_by_one_process_alone(process: Standing) -> None:
+    database = process.runtime.database
+    ids = [uuid4() for _ in range(1_000)]
+    await process.runtime.documents.store([("contact", str(each), 1, f'{{"contact_id":"{each}"}}') for each in ids])
+    told = [await tell_again(database, "intake", PARTITIONS) for _ in range(3)]
+    assert told[0] == (await database.read("SELECT count(*) FROM journal"))[0][0] > 0
+    assert told[1:] == [0, 0]
+    await database.execute("UPDATE series SET last = last - 1 WHERE name = 'documents told again'")
+    assert await tell_again(database, "intake", PARTITIONS) == told[0]
+
+
+async def test_a_tombstone_goes_out_after_a_document_that_is_being_told_again(process: Standing) -> None:
+    database, carl = process.runtime.database, uuid4()
+    await process.command(ERP, carl, intake.RegisterContact(name="Carl"))
+    async with database.begin() as connection:  # as `tell_share` does it
+        await connection.fetch("SELECT 1 FROM documents WHERE id = $1 FOR UPDATE", str(carl))
+        erasing = asyncio.create_task(process.command(ERP, carl, intake.EraseContact(reason="asked to")))
+        await eventually(lambda: _somebody_waits(database))
+        (number,) = await connection.fetchrow(f"SELECT nextval('journal_seq_{_group(carl)}')")
+    assert (await erasing).refused is None
+    tombstone, data = await _last_told(database, carl)
+    assert (tombstone > number, data) == (True, None)
+    for share in range(SHARES):
+        await tell_share(database, "intake", PARTITIONS, share)
+    again, data = await _last_told(database, carl)
+    assert (again > tombstone, data) == (True, None)
+
+
+def _group(contact: UUID) -> int:
+    return partition_of(str(contact).encode(), PARTITIONS)
+
+
+async def _last_told(database: Database, contact: UUID) -> tuple[int, str | None]:
+    (row,) = await database.read(
+        "SELECT seq, data FROM journal WHERE key = $1 AND topic = 'intake.contacts' ORDER BY seq DESC LIMIT 1",
+        str(contact),
+    )
+    return row["seq"], row["data"]
+
+
+async def _somebody_waits(database: Database) -> bool:
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool((await database.read(waits))[0][0])
 
 
 async def test_what_cannot_be_accepted_is_refused_by_its_name_and_tells_nothing(erp: OtherSystem, wire: Wire) -> None:
