@@ -1,6 +1,7 @@
-"""The demo's other system: a registered client that submits requests on its command topic and reads its answers."""
+"""The demo's other system: a registered client that commands on its own topics and reads its answers there."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -12,11 +13,13 @@ from chassis import naming
 from chassis.clock import utc_now
 from cli.demo.organisation import NAMESPACE
 from cli.door import Refused, Unanswered
+from contracts.base import Command
 from contracts.envelope import BadEnvelope, Envelope, from_headers, to_headers
-from contracts.intake import Submit
 from contracts.registry import commands_topic, results_topic
 
 NAME = "crm"
+SERVICES = ("intake", "workflow", "billing")
+"""Whom it commands."""
 _PATIENCE = 90.0
 _AGAIN_AFTER = 5.0
 
@@ -35,8 +38,8 @@ class Crm:
     async def start(self) -> None:
         """Connect; answers are read from here on."""
         self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", request_timeout_ms=10_000)
-        topic = naming.topic(self._prefix, results_topic("intake", NAME))
-        self._consumer = AIOKafkaConsumer(topic, bootstrap_servers=self._bootstrap, auto_offset_reset="earliest")
+        topics = [naming.topic(self._prefix, results_topic(service, NAME)) for service in SERVICES]
+        self._consumer = AIOKafkaConsumer(*topics, bootstrap_servers=self._bootstrap, auto_offset_reset="earliest")
         await self._producer.start()
         await self._consumer.start()
         self._reader = asyncio.create_task(self._read())
@@ -49,31 +52,29 @@ class Crm:
             if end is not None:
                 await end.stop()
 
-    async def submit(self, key: str, body: dict[str, Any]) -> UUID:
-        """Submit a request; its id is chosen here. Raises Refused and Unanswered."""
-        command, subject = uuid5(NAMESPACE, key), uuid5(NAMESPACE, f"request/{key}")
+    async def command(self, kind: type[Command], subject: UUID, body: Mapping[str, Any], key: str) -> dict[str, Any]:
+        """Ask for something about a request, and return the service's answer. Raises Refused and Unanswered."""
+        command = uuid5(NAMESPACE, key)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[command] = future
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         try:
             while asyncio.get_running_loop().time() < deadline:
-                await self._send(command, subject, body)
+                await self._send(kind, command, subject, body)
                 done, _ = await asyncio.wait({future}, timeout=_AGAIN_AFTER)
                 if done:
-                    return _subject(future.result(), subject)
-            raise Unanswered(f"command {command} on the inbound topic")
+                    return _taken(future.result())
+            raise Unanswered(f"{kind.type} {command} on the inbound topic")
         finally:
             self._waiting.pop(command, None)
 
-    async def _send(self, command: UUID, subject: UUID, body: dict[str, Any]) -> None:
+    async def _send(self, kind: type[Command], command: UUID, subject: UUID, body: Mapping[str, Any]) -> None:
         assert self._producer is not None
-        envelope = Envelope(
-            id=command, source=f"/{NAME}", type=Submit.type, version=1, time=utc_now(), subject=str(subject)
-        )
-        topic = naming.topic(self._prefix, commands_topic("intake", NAME))
+        said = Envelope(id=command, source=f"/{NAME}", type=kind.type, version=1, time=utc_now(), subject=str(subject))
+        topic = naming.topic(self._prefix, commands_topic(kind.service, NAME))
         try:
             await self._producer.send_and_wait(
-                topic, orjson.dumps(body), key=str(subject).encode(), headers=to_headers(envelope)
+                topic, orjson.dumps(body), key=str(subject).encode(), headers=to_headers(said)
             )
         except KafkaError:
             return  # sent again until it is answered
@@ -96,8 +97,9 @@ class Crm:
             future.set_result(answer)
 
 
-def _subject(answer: dict[str, Any], subject: UUID) -> UUID:
+def _taken(answer: dict[str, Any]) -> dict[str, Any]:
     if answer["refused"]:
         problem = answer["problem"]
         raise Refused(int(problem["status"]), problem)
-    return subject
+    taken: dict[str, Any] = answer["answer"]
+    return taken

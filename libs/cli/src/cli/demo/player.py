@@ -1,4 +1,4 @@
-"""Plays a scenario through the public doors: HTTP for people, the inbound topic for the other system."""
+"""Plays a scenario through the public doors: HTTP for people, inbound topics for the other system."""
 
 import asyncio
 from collections import Counter
@@ -8,11 +8,27 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from cli.demo.crm import Crm
-from cli.demo.organisation import APPROVERS, NAMESPACE, TEAM_OF, identity
+from cli.demo.organisation import APPROVERS, CONTACTS, NAMESPACE, TEAM_OF, identity
 from cli.demo.scenario import Life, Step
 from cli.door import Doors, Refused, Unanswered
+from contracts import billing, intake, workflow
+from contracts.base import Command
 
 _PREFER = 10
+_BY_TOPIC: dict[str, type[Command]] = {
+    "take-over": workflow.TakeOver,
+    "progress": workflow.Progress,
+    "ask": workflow.Progress,
+    "regress": workflow.Regress,
+    "note": workflow.AddNote,
+    "message": workflow.PostMessage,
+    "wait": workflow.Wait,
+    "resume": workflow.Resume,
+    "close": workflow.Close,
+    "reopen": workflow.Reopen,
+    "charge": billing.LogCharge,
+}
+_CONTACTS = frozenset(contact.login for contact in CONTACTS)
 _PATIENCE = 90.0
 
 
@@ -71,7 +87,8 @@ class Player:
             body["received_at"] = received.isoformat()
         if life.by == "crm":
             body["team_id"] = str(identity(TEAM_OF[life.queue]))
-            return await self._crm.submit(self._key(life, "submit"), body)
+            key = self._key(life, "submit")
+            return UUID((await self._crm.command(intake.Submit, uuid5(NAMESPACE, key), body, key))["request_id"])
         return await self._submit_by_hand(life, body)
 
     async def _submit_by_hand(self, life: Life, body: dict[str, Any]) -> UUID:
@@ -89,6 +106,9 @@ class Player:
 
     async def _step(self, life: Life, request: UUID, n: int, step: Step) -> None:
         key = self._key(life, f"step/{n}")
+        if life.by == "crm" and step.what in _BY_TOPIC:
+            await self._by_topic(request, key, step)
+            return
         act = getattr(self, "_" + step.what.replace("-", "_"), None)
         if act is not None:
             await act(request, key, step)
@@ -96,6 +116,19 @@ class Player:
         paths = {"note": "notes", "message": "messages"}
         path = f"/requests/{request}/{paths.get(step.what, step.what)}"
         await self._doors.post(step.who, "workflow", path, step.data, key=key, wait=_PREFER)
+
+    async def _by_topic(self, request: UUID, key: str, step: Step) -> None:
+        kind = "contact" if step.who in _CONTACTS else "person"
+        body = {**self._seen(request, step), "actor": {"kind": kind, "id": str(identity(step.who))}}
+        answer = await self._crm.command(_BY_TOPIC[step.what], request, body, key)
+        if step.what == "charge":
+            self._revisions[request] = answer["revision"]
+
+    def _seen(self, request: UUID, step: Step) -> dict[str, Any]:
+        """A step's body; a resolved close says which charges the closer saw."""
+        if step.data.get("outcome") == "resolved" and request in self._revisions:
+            return {**step.data, "charge_revision": self._revisions[request]}
+        return dict(step.data)
 
     async def _regress(self, request: UUID, key: str, step: Step) -> None:
         path = f"/requests/{request}"
@@ -147,11 +180,8 @@ class Player:
         self._revisions[request] = answer.body["revision"]
 
     async def _close(self, request: UUID, key: str, step: Step) -> None:
-        """A resolved close says which charges the closer saw."""
-        body = dict(step.data)
-        if body["outcome"] == "resolved" and request in self._revisions:
-            body["charge_revision"] = self._revisions[request]
-        await self._doors.post(step.who, "workflow", f"/requests/{request}/close", body, key=key, wait=_PREFER)
+        path = f"/requests/{request}/close"
+        await self._doors.post(step.who, "workflow", path, self._seen(request, step), key=key, wait=_PREFER)
 
     async def _until(self, probe: Callable[[], Any], what: str) -> None:
         deadline = asyncio.get_running_loop().time() + _PATIENCE

@@ -34,7 +34,7 @@ class Life:
     queue: str
     contact: str
     by: str
-    """Login that submits: the contact, an agent, or `crm`, which submits over Kafka."""
+    """Login that submits: the contact, an agent, or `crm`, which does that and all that its people do over Kafka."""
     summary: str
     impact: str
     urgency: str
@@ -50,10 +50,10 @@ def lives(seed: int, requests: int) -> list[Life]:
 
 
 def _life(chance: random.Random, n: int) -> Life:
-    queue = chance.choices(("outage", "change", "billing"), (5, 3, 2))[0]
+    queue = chance.choices(("outage", "change", "billing"), (3, 2, 5))[0]
     contact = chance.choice(CONTACTS).login
     agent = chance.choice(AGENTS).login
-    by = chance.choices((contact, agent, "crm"), (5, 3, 2))[0]
+    by = chance.choices((contact, agent, "crm"), (3, 2, 5))[0]
     late = chance.randrange(70, 2_000) if by == agent and chance.random() < 0.25 else 0
     return Life(
         n=n,

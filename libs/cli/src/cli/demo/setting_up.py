@@ -7,6 +7,7 @@ from chassis.clients import Client
 from cli.clients import register
 from cli.demo import organisation as sample
 from cli.demo.crm import NAME as CRM
+from cli.demo.crm import SERVICES as CRM_COMMANDS
 from cli.door import Answer, Doors, Refused, Unanswered
 from cli.running.installation import Installation
 
@@ -17,13 +18,15 @@ STAFF_SCOPES = (
     "approvals:decide notifications:read"
 )
 CONTACT_SCOPES = "requests:read requests:write"
-_CRM_SCOPES = frozenset({"requests:write"})
+_CRM_SCOPES = frozenset({"requests:write", "billing:write"})
+_CRM_PARTITIONS = 3
 
 
 async def clients(installation: Installation) -> None:
     """Register the two other systems of the sample: the one that sets up, and the CRM."""
     await register(installation.running(), Client(SETUP, frozenset(SETUP_SCOPES.split())), ())
-    await register(installation.running(), Client(CRM, _CRM_SCOPES), ("intake",))
+    crm = Client(CRM, _CRM_SCOPES, may_act_for_others=True)
+    await register(installation.running(), crm, CRM_COMMANDS, partitions=_CRM_PARTITIONS)
 
 
 def scopes_of(login: str) -> str:
