@@ -93,6 +93,17 @@ async def test_a_timer_moved_later_only_makes_the_sweep_look_again(database: Dat
     assert row["at"] == later
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(0.9, True), (60, False)])
+async def test_sweepers_are_told_of_what_falls_due_within_a_second(
+    database: Database, seconds: float, told: bool
+) -> None:
+    rung: list[bool] = []
+    decider = toy.decider(database, on_commit=lambda facts, wakes: rung.append(wakes))
+    till, at = uuid4(), utc_now() + timedelta(seconds=seconds)
+    await decider.handle_batch([asked(till, Add(1)), asked(till, CountAt(at))])
+    assert rung == [told]
+
+
 async def test_a_reaction_reaches_its_aggregate(database: Database) -> None:
     one, two = uuid4(), uuid4()
     await toy.decider(database).handle_batch([asked(one, Add(5)), asked(one, Forward(two, 3))])

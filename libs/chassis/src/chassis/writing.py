@@ -3,13 +3,13 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Table
 
-from chassis import applying, deadletters, problems
+from chassis import applying, deadletters, problems, waking
 from chassis.aggregate import Aggregate
 from chassis.applying import Filled, columns_of
 from chassis.asked import Asked, Outcome
@@ -19,8 +19,6 @@ from chassis.ids import derived_id
 from chassis.journal import Encoded, to_json
 from chassis.partition import partition_of
 from chassis.tables import CHASSIS_COLUMNS
-
-_SOON = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -33,11 +31,6 @@ class Write:
     facts: int
     wakes: bool
     """Whether something falls due within a second: whoever sweeps is told, and looks by itself for what is later."""
-
-
-def _any_before(wakes: Sequence[Filled], moment: datetime) -> bool:
-    times = [at for part in wakes if part.part is not applying.SLEEP for at in part.arguments[2]]
-    return any(at is not None and at <= moment for at in times)
 
 
 def _actor_json(actor: Actor) -> str:
@@ -105,9 +98,9 @@ class Writer:
         documents = self._documents(encoded)
         if documents:
             parts.append(Filled(applying.KEPT_DOCUMENTS, columns_of(documents)))
-        wakes = self._wakes(fold, touched, swept)
+        wakes = waking.parts(fold, touched, swept)
         parts += wakes
-        soon = bool(changes.reactions or changes.waits or changes.due_now or _any_before(wakes, fold.now + _SOON))
+        soon = bool(changes.reactions or changes.waits or changes.due_now) or waking.soon(wakes, fold.now)
         entries = {entry.subject: entry for entry in touched}
         journal = [self._fact_row(fold, entries[stated.asked.subject], stated, fact) for stated, fact in encoded]
         journal += [self._answer_row(fold, answer) for answer in changes.answers if answer.asked.reply_to is not None]
@@ -232,34 +225,6 @@ class Writer:
                 body = merged(fact.data, fact.personal)
                 latest[fact.document, key] = (fact.document, key, stated.sequence or 0, body)
         return [latest[key] for key in sorted(latest)]
-
-    def _wakes(
-        self, fold: Fold[Any], touched: Sequence[Entry[Any]], swept: Mapping[UUID, datetime | None] | None
-    ) -> list[Filled]:
-        agenda, name = fold.aggregate.agenda, fold.aggregate.name
-        earlier, exact, none = [], [], []
-        for entry in touched if swept is None else (fold.entries[subject] for subject in sorted(swept)):
-            after = min(agenda(entry.state).values(), default=None) if entry.state is not None else None
-            if swept is not None:
-                retry_at = swept[entry.subject]
-                if entry.was.broken is not None:
-                    exact.append((entry.subject, name, retry_at))
-                elif after is None:
-                    none.append(entry.subject)
-                else:
-                    exact.append((entry.subject, name, max(after, retry_at) if retry_at else after))
-                continue
-            before = min(agenda(entry.was.state).values(), default=None) if entry.was.state is not None else None
-            if after is not None and (before is None or after < before):
-                earlier.append((entry.subject, name, after))
-        parts = []
-        if earlier:
-            parts.append(Filled(applying.WAKE, columns_of(earlier)))
-        if exact:
-            parts.append(Filled(applying.REWAKE, columns_of(exact)))
-        if none:
-            parts.append(Filled(applying.SLEEP, [none]))
-        return parts
 
     @staticmethod
     def _event_id(stated: Stated) -> UUID:

@@ -261,9 +261,9 @@ async def create(url: str) -> None:
         await connection.close()
 
 
-def decider(database: Database) -> Decider[Till]:
+def decider(database: Database, **more: Any) -> Decider[Till]:
     """The toy's decider on a database that `create` has prepared."""
-    return Decider(TILLS, database, Documents(database), Writer("toy", PARTITIONS, CLASSES))
+    return Decider(TILLS, database, Documents(database), Writer("toy", PARTITIONS, CLASSES), **more)
 
 
 def asked(subject: UUID, message: Any, **more: Any) -> Asked:
