@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.aggregate import Aggregate, Child
-from workflow import events, schemas, tables
+from workflow import events, tables
 from workflow.domain import facts, fold, lifecycle, opening, sla
 from workflow.domain import people as people_rules
 from workflow.domain import queues as queue_rules
@@ -14,6 +14,7 @@ from workflow.domain import teams as team_rules
 from workflow.domain.queues import Queue
 from workflow.domain.records import Person, Team
 from workflow.domain.state import ServiceRequest
+from workflow.schemas import catalogue, requests
 
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -77,7 +78,7 @@ REQUESTS: Aggregate[ServiceRequest] = Aggregate(
     decide=lifecycle.decide,
     evolve=fold.evolve,
     agenda=lifecycle.agenda,
-    answer=schemas.answer,
+    answer=requests.answer,
     columns=columns,
     children=children,
     persons=lambda request: (request.contact_id,),
@@ -93,7 +94,7 @@ PEOPLE: Aggregate[Person] = Aggregate(
     decide=people_rules.decide,
     evolve=people_rules.evolve,
     claims=people_rules.claims,
-    answer=schemas.person_answer,
+    answer=catalogue.person_answer,
     columns=lambda person: {"login": person.login, "active": person.active},
     persons=lambda person: (person.person_id,),
     edits=frozenset({Person}),
@@ -107,7 +108,7 @@ TEAMS: Aggregate[Team] = Aggregate(
     decide=team_rules.decide,
     evolve=team_rules.evolve,
     claims=team_rules.claims,
-    answer=schemas.team_answer,
+    answer=catalogue.team_answer,
     columns=lambda team: {"name": team.name},
     edits=frozenset({Team}),
 )
@@ -119,7 +120,7 @@ QUEUES: Aggregate[Queue] = Aggregate(
     codec=events.QUEUES,
     decide=queue_rules.decide,
     evolve=queue_rules.evolve,
-    answer=schemas.queue_answer,
+    answer=catalogue.queue_answer,
     columns=lambda queue: {"queue": queue.queue},
     edits=frozenset(queue_rules.FACTS),
 )

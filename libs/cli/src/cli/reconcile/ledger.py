@@ -1,25 +1,18 @@
 """The books: every fact of the public streams is entered, and what does not balance is an orphan.
 
-Pure: no clock, no Kafka. Rules (product N2, quality I1–I4, I8):
-
-- a submitted request is opened or rejected by workflow, once;
-- every close has one invoice, one draft or one "nothing to bill";
-- every transition that needs an approval is asked, and settled once;
-- every event that concerns somebody has one message per recipient, planned or visibly suppressed;
-- every planned message ends accepted, refused, bounced or visibly unknown;
-- per topic and request, first occurrences are numbered 1..n;
-- numbers of invoices and credit notes have no gap and no double.
+Pure: no clock, no Kafka. What must balance stands in `balance`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from cli.reconcile.balance import numbering, unbalanced
 from cli.reconcile.heard import Heard, Orphan
+from cli.reconcile.story import Story
 
 Passed = Callable[[str, Heard], bool]
 """Whether a service's consumer has gone past a record."""
@@ -31,34 +24,6 @@ _ENDS = {
     "notifications.message-unknown": "unknown",
 }
 _BILLED = ("billing.invoice-issued", "billing.invoice-drafted", "billing.nothing-to-bill")
-
-
-@dataclass(slots=True)
-class Story:
-    """What the books know of one request."""
-
-    subject: UUID
-    number: str | None = None
-    mode: str = "live"
-    queue: str | None = None
-    stage: str | None = None
-    outcome: str | None = None
-    submitted: list[Heard] = field(default_factory=list)
-    opened: list[Heard] = field(default_factory=list)
-    rejected: list[Heard] = field(default_factory=list)
-    closes: dict[int, Heard] = field(default_factory=dict)
-    billed: dict[int, Counter[str]] = field(default_factory=dict)
-    transitions: dict[str, Heard] = field(default_factory=dict)
-    asked: Counter[str] = field(default_factory=Counter)
-    settled: dict[str, str] = field(default_factory=dict)
-    settled_twice: set[str] = field(default_factory=set)
-    causes: list[tuple[Heard, int]] = field(default_factory=list)
-    received: list[Heard] = field(default_factory=list)
-    told: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    told_causes: Counter[str] = field(default_factory=Counter)
-    planned: dict[str, Heard] = field(default_factory=dict)
-    ends: dict[str, str] = field(default_factory=dict)
-    breached: int = 0
 
 
 class Ledger:
@@ -218,91 +183,18 @@ class Ledger:
 
         found = [self._gap(fact, last) for fact, last in self._gaps]
         for story in self.stories.values():
-            for slug, service, fact, mend in _unbalanced(story):
+            for slug, service, fact, mend in unbalanced(story):
                 if service is None or not on_its_way(service, fact):
                     found.append(Orphan(slug, story.subject, story.number, f"{fact.type} {fact.id}", fact.time, mend))
         return found + [
             Orphan("number-" + slug, UUID(int=0), number, "billing", now, "throughline doctor")
-            for slug, number in _numbering(self.numbers)
+            for slug, number in numbering(self.numbers)
         ]
 
     @staticmethod
     def _gap(fact: Heard, last: int) -> Orphan:
         detail = f"{fact.type} {fact.id}: {last} then {fact.sequence}"
         return Orphan("sequence-gap", fact.subject, None, detail, fact.time, f"throughline trace {fact.subject}")
-
-
-Finding = tuple[str, str | None, Heard, str]
-"""(slug, whose effect is missing or None when nothing can still arrive to mend it, the fact, the command)"""
-
-
-def _unbalanced(story: Story) -> Iterator[Finding]:
-    yield from _existence(story)
-    yield from _billing(story)
-    yield from _approvals(story)
-    yield from _messages(story)
-
-
-def _existence(story: Story) -> Iterator[Finding]:
-    mend = f"throughline trace {story.number or story.subject}"
-    for fact in story.submitted[1:]:
-        yield "submitted-twice", None, fact, mend
-    for fact in [*story.opened, *story.rejected][1:]:
-        yield "opened-twice", None, fact, mend
-    if story.submitted and not story.opened and not story.rejected:
-        retry = f"throughline waiting retry {story.subject}"
-        yield "not-opened", "workflow", story.submitted[0], retry
-    if story.opened and not story.submitted:
-        yield "opened-from-nothing", None, story.opened[0], mend
-
-
-def _billing(story: Story) -> Iterator[Finding]:
-    retry = f"throughline waiting retry {story.subject}"
-    for number, close in story.closes.items():
-        billed = story.billed.get(number, Counter())
-        invoices, others = billed["billing.invoice-issued"], billed["billing.nothing-to-bill"]
-        if not billed:
-            yield "not-billed", "billing", close, retry
-        elif invoices > 1 or others > 1 or (others and invoices):
-            yield "billed-twice", None, close, f"throughline trace {story.number}"
-
-
-def _approvals(story: Story) -> Iterator[Finding]:
-    retry = f"throughline waiting retry {story.subject}"
-    for identifier, fact in story.transitions.items():
-        if not story.asked[identifier] and identifier not in story.settled:
-            yield "not-asked", "approvals", fact, retry
-        if story.asked[identifier] > 1:
-            yield "asked-twice", None, fact, f"throughline trace {story.number}"
-        if identifier in story.settled_twice:
-            yield "settled-twice", None, fact, f"throughline trace {story.number}"
-
-
-def _messages(story: Story) -> Iterator[Finding]:
-    retry = f"throughline waiting retry {story.subject}"
-    for cause, people in story.causes if story.mode == "live" else ():
-        if story.told_causes[str(cause.id)] < people:
-            yield "not-told", "notifications", cause, retry
-    for (cause_id, _, _), times in story.told.items():
-        if times > 1:
-            fact = next((f for f in story.planned.values() if f.data["cause_event_id"] == cause_id), story.opened[0])
-            yield "told-twice", None, fact, f"throughline trace {story.number}"
-    for identifier, fact in story.planned.items():
-        if identifier not in story.ends:
-            yield "not-sent", "notifications", fact, retry
-
-
-def _numbering(numbers: Counter[str]) -> Iterator[tuple[str, str]]:
-    series: dict[str, list[int]] = {}
-    for number, times in numbers.items():
-        head, _, last = number.rpartition("-")
-        series.setdefault(head, []).append(int(last))
-        if times > 1:
-            yield "twice", number
-    for head, taken in series.items():
-        missing = set(range(1, max(taken) + 1)) - set(taken)
-        for n in sorted(missing):
-            yield "missing", f"{head}-{n:06d}"
 
 
 def count(values: Iterable[Any]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from workflow import store
 from workflow.domain import rights
 from workflow.domain.queues import subject_of
 from workflow.domain.refusals import NoSuchPerson, NoSuchQueue, NoSuchTeam
-from workflow.schemas import PersonView, QueueView, TeamView
+from workflow.schemas.catalogue import PersonView, QueueView, TeamView
 
 QUEUES, STAFF = "catalogue:read", "people:read"
 

@@ -11,7 +11,7 @@ from chassis.http import CallerDep, DatabaseDep, PageDep, Routes, RuntimeDep
 from chassis.paging import Listed
 from workflow import store
 from workflow.routes.looking import Papers, seen, seen_by_staff
-from workflow.schemas import HistoryEntry, MessageView, NoteView
+from workflow.schemas.details import HistoryEntry, MessageView, NoteView
 
 SCOPE = "requests:read"
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)

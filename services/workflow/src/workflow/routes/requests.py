@@ -10,7 +10,7 @@ from chassis.paging import Listed
 from workflow import store
 from workflow.domain.actions import available
 from workflow.routes.looking import Papers, seen, viewer_of
-from workflow.schemas import RequestRow, RequestView
+from workflow.schemas.requests import RequestRow, RequestView
 
 SCOPE = "requests:read"
 

@@ -1,4 +1,4 @@
-"""Bodies of answers."""
+"""A request as it is shown, in a list and in the answer to a command."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,8 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from workflow.domain import facts, sla, stages
-from workflow.domain.queues import Queue
-from workflow.domain.records import Definition, Person, Team
+from workflow.domain.records import Definition
 from workflow.domain.state import ServiceRequest
 
 
@@ -185,81 +184,6 @@ class RequestRow(BaseModel):
         return cls.model_validate(dict(row))
 
 
-class NoteView(BaseModel):
-    """An internal note."""
-
-    note_id: UUID
-    note_no: int
-    text: str | None
-    author_kind: str
-    author_id: UUID | None
-    written_at: datetime
-
-    @classmethod
-    def of(cls, row: Any) -> Self:
-        """The view of a row."""
-        return cls.model_validate(dict(row))
-
-
-class MessageView(BaseModel):
-    """A message between customer and staff."""
-
-    message_id: UUID
-    text: str | None
-    author_kind: str
-    author_id: UUID | None
-    from_staff: bool
-    posted_at: datetime
-
-    @classmethod
-    def of(cls, row: Any) -> Self:
-        """The view of a row."""
-        return cls.model_validate(dict(row))
-
-
-class HistoryEntry(BaseModel):
-    """One thing that happened: what, when, by whom (S67, S89)."""
-
-    seq: int
-    event_id: UUID
-    type: str
-    occurred_at: datetime
-    recorded_at: datetime
-    actor: dict[str, Any] | None
-    data: dict[str, Any]
-
-
-class PersonView(BaseModel):
-    """A member of staff."""
-
-    edit_version: int
-    person_id: UUID
-    name: str | None
-    email: str | None
-    login: str | None
-    active: bool
-    roles: tuple[str, ...]
-    teams: tuple[UUID, ...]
-
-
-class TeamView(BaseModel):
-    """A team."""
-
-    edit_version: int
-    team_id: UUID
-    name: str
-
-
-class QueueView(BaseModel):
-    """A queue: the version that new requests take, and the draft of the next."""
-
-    edit_version: int
-    queue: str
-    version: int
-    published: dict[str, Any] | None
-    draft: dict[str, Any] | None
-
-
 def answer(request_id: UUID, request: ServiceRequest, told: Sequence[Any]) -> dict[str, Any]:
     """What a command on a request is answered: where it stands now, and the ids of what was made."""
     body: dict[str, Any] = {
@@ -283,30 +207,6 @@ def answer(request_id: UUID, request: ServiceRequest, told: Sequence[Any]) -> di
         elif isinstance(fact, facts.MessagePosted):
             body["message_id"] = fact.message_id
     return body
-
-
-def person_answer(_: UUID, person: Person, told: Sequence[Any]) -> dict[str, Any]:
-    """The person."""
-    return {
-        "person_id": person.person_id,
-        "name": person.name,
-        "email": person.email,
-        "login": person.login,
-        "active": person.active,
-        "roles": person.roles,
-        "teams": person.teams,
-        "version": person.version,
-    }
-
-
-def team_answer(_: UUID, team: Team, told: Sequence[Any]) -> dict[str, Any]:
-    """The team."""
-    return {"team_id": team.team_id, "name": team.name, "version": team.version}
-
-
-def queue_answer(queue_id: UUID, queue: Queue, told: Sequence[Any]) -> dict[str, Any]:
-    """Which version is published, and whether there is a draft."""
-    return {"queue_id": queue_id, "queue": queue.queue, "version": queue.version, "draft": queue.draft is not None}
 
 
 def _stage(stage: Any, request: ServiceRequest) -> StageView:

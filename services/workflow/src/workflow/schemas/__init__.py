@@ -1,0 +1,1 @@
+"""Bodies of answers, one file a group of routes."""
