@@ -19,6 +19,7 @@ from chassis.answers import answer
 from chassis.asked import Asked, Outcome
 from chassis.auth import Caller
 from chassis.clock import utc_now
+from chassis.decision import Unknown
 from chassis.ids import derived_id, key_id, time_of
 from chassis.problems import Problem
 from contracts.base import Command
@@ -163,9 +164,10 @@ class _Endpoint:
         _check_http(command, caller)
         subject = self._subject(command, scope["path_params"], message_id)
         command = with_subject(self._declared, command, subject)
-        prefer = headers.get(b"prefer")
-        if prefer or b"throughline-position" in headers:
-            await self._wait(headers, subject)
+        prefer = headers.get(b"prefer", b"").decode("latin-1")
+        position = headers.get(b"throughline-position")
+        if position is not None:
+            await positions.reach(self._runtime, position.decode("latin-1"), prefer)
         asked = Asked(
             subject=subject,
             message=self._declared.translate(command, caller),
@@ -181,7 +183,10 @@ class _Endpoint:
             },
             expect=expect,
         )  # fmt: skip
-        await self._answer(await self._decider.handle(asked), scope, receive, send)
+        outcome = await self._decider.handle(asked)
+        if prefer and isinstance(outcome.refused, Unknown) and await self._appears(subject, prefer):
+            outcome = await self._decider.handle(asked)
+        await self._answer(outcome, scope, receive, send)
 
     def _command(self, body: bytes, path: Mapping[str, str]) -> Command:
         """The command in the body; path parameters that are fields of it may not contradict it."""
@@ -216,13 +221,11 @@ class _Endpoint:
         except ValueError:
             raise Problem("not-found") from None
 
-    async def _wait(self, headers: Mapping[bytes, bytes], subject: UUID) -> None:
-        prefer = headers.get(b"prefer", b"").decode("latin-1")
-        position = headers.get(b"throughline-position")
-        if position is not None:
-            await positions.reach(self._runtime, position.decode("latin-1"), prefer)
-        elif not self._declared.creates:
-            await positions.appear(self._runtime, self._declared.into, subject, prefer)
+    async def _appears(self, subject: UUID, prefer: str) -> bool:
+        """Wait for what is not here yet, as long as the caller likes; whether it came."""
+        return not self._declared.creates and await positions.appear(
+            self._runtime, self._declared.into, subject, prefer
+        )
 
     async def _answer(self, outcome: Outcome, scope: Scope, receive: Receive, send: Send) -> None:
         if outcome.error is not None:

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from opentelemetry.trace import SpanKind
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import facts, health, openapi, operating, problems, telemetry
@@ -48,16 +49,15 @@ async def _handled(request: Request, error: Exception) -> Response:
 class Door:
     """Around the whole app: health, overload, ids, traces, times, and the headers that every answer carries.
 
-    Commands with a fixed path are reached from here: the way through FastAPI's stack costs as much as the rest.
+    Commands are reached from here: the way through FastAPI's stack costs as much as the rest.
     """
 
     def __init__(self, app: FastAPI, runtime: "Runtime") -> None:
         self._app = app
-        self._direct = {
-            (route.declared.method, route.path): route
-            for route in app.routes
-            if isinstance(route, CommandRoute) and "{" not in route.path
-        }
+        self._direct: dict[tuple[str, int], list[CommandRoute]] = {}
+        for route in app.routes:
+            if isinstance(route, CommandRoute):
+                self._direct.setdefault((route.declared.method, route.path.count("/")), []).append(route)
         self._health = runtime.health
         self._most = runtime.settings.concurrency
         self._state = runtime
@@ -114,19 +114,23 @@ class Door:
                 span.update_name(f"{scope['method']} {route}")
 
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._direct.get((scope["method"], scope["path"]))
-        if route is not None:
-            scope["app"], scope["route"], scope["path_params"] = self._app, route, {}
-            try:
-                await route.app(scope, receive, send)
-            except Exception as error:
-                await (await _handled(Request(scope), error))(scope, receive, send)
-            return
+        for route in self._direct.get((scope["method"], scope["path"].count("/")), ()):
+            match, child = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(child, app=self._app)
+                await self._direct_to(route, scope, receive, send)
+                return
         try:
             await self._app(scope, receive if scope["method"] == "GET" else self._limited(receive), send)
         except Exception:
             if not scope.get("throughline.answered"):  # else it is logged, and the caller has its 500
                 raise
+
+    async def _direct_to(self, route: CommandRoute, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await route.app(scope, receive, send)
+        except Exception as error:
+            await (await _handled(Request(scope), error))(scope, receive, send)
 
     def _limited(self, receive: Receive) -> Receive:
         """The same body, but no more of it than is allowed."""

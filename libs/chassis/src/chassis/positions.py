@@ -75,10 +75,11 @@ async def _reached(runtime: "Runtime", topic: str, subject: str, sequence: int) 
     return False
 
 
-async def appear(runtime: "Runtime", aggregate: Aggregate[Any], subject: UUID, prefer: str | None) -> None:
-    """Wait, as long as `Prefer` allows, for a request that is on its way here; return in any case."""
+async def appear(runtime: "Runtime", aggregate: Aggregate[Any], subject: UUID, prefer: str | None) -> bool:
+    """Wait, as long as `Prefer` allows, for a request that is on its way here; whether it is here."""
     deadline = time.monotonic() + seconds_of(prefer)
     while time.monotonic() < deadline:
         if await runtime.database.fetch(_heard_by(aggregate.table), id=subject):
-            return
+            return True
         await asyncio.sleep(0.05)
+    return False
