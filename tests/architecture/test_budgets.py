@@ -15,9 +15,7 @@ LONG_FUNCTIONS: dict[str, str] = {
 }
 """`file:function` and the reason why it is better in one piece."""
 
-LONG_FILES: dict[str, str] = {
-    "libs/chassis/src/chassis/folding.py": "one batch decided in memory, message by message: its steps share one state",
-}
+LONG_FILES: dict[str, str] = {}
 """File and the reason why it is better in one piece."""
 
 CROWDED_FILES: dict[str, str] = {

@@ -12,11 +12,12 @@ import asyncpg
 
 from chassis import telemetry
 from chassis.aggregate import Aggregate
-from chassis.asked import Asked, KeyReused, Outcome, UnknownOutcome
+from chassis.asked import Asked, Outcome, UnknownOutcome
 from chassis.database import AWAY, LOST, Database, Unavailable
 from chassis.documents import Documents
 from chassis.folding import Fold
 from chassis.reading import Reader, Reading, Wanted, wanted_by
+from chassis.together import Together
 from chassis.writing import Write, Writer
 
 __all__ = ["Asked", "Decider", "Outcome", "Unavailable", "UnknownOutcome"]
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 
 _OPTIMISTIC_TRIES = 3
 _LOCKED_TRIES = 20
-_BATCH = 500
 
 _LOCK = "SELECT id FROM {table} WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
 _DRAW = (
@@ -65,56 +65,14 @@ class Decider(Generic[S]):
         self._writer = writer
         self._reader = Reader(aggregate)
         self._on_commit = on_commit
-        self._pending: list[tuple[Asked, asyncio.Future[Outcome]]] = []
-        self._in_flight: dict[UUID, tuple[bytes | None, asyncio.Future[Outcome]]] = {}
-        self._runner: asyncio.Task[None] | None = None
-
-    # -- HTTP: group commit --------------------------------------------------------------------------------------
+        self._together = Together(self.handle_batch)
 
     async def handle(self, asked: Asked) -> Outcome:
         """Decide one message together with all that arrived while the last batch was being written.
 
         The answer follows the commit. Raises Unavailable (nothing written) and UnknownOutcome.
         """
-        if asked.remember and (first := self._in_flight.get(asked.id)) is not None:
-            return await self._join(asked, *first)
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        if asked.remember:
-            self._in_flight[asked.id] = (asked.request_hash, future)
-        self._pending.append((asked, future))
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run())
-        try:
-            return await asyncio.shield(future)
-        finally:
-            if future.done():
-                self._in_flight.pop(asked.id, None)
-
-    async def _join(self, asked: Asked, hashed: bytes | None, future: asyncio.Future[Outcome]) -> Outcome:
-        if hashed != asked.request_hash:
-            return Outcome(asked.subject, refused=KeyReused("this key is in use with other content"))
-        first = await asyncio.shield(future)
-        return Outcome(
-            first.subject, first.answer, first.edit_version, first.sequence, True, first.refused, first.error
-        )
-
-    async def _run(self) -> None:
-        while self._pending:
-            taken, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
-            try:
-                outcomes = await self.handle_batch([asked for asked, _ in taken])
-            except Exception as error:
-                for asked, future in taken:
-                    self._in_flight.pop(asked.id, None)
-                    if not future.cancelled():
-                        future.set_exception(error)
-                continue
-            for (asked, future), outcome in zip(taken, outcomes, strict=True):
-                self._in_flight.pop(asked.id, None)
-                if not future.cancelled():
-                    future.set_result(outcome)
-
-    # -- a batch -------------------------------------------------------------------------------------------------
+        return await self._together.handle(asked)
 
     async def handle_batch(self, batch: Sequence[Asked]) -> list[Outcome]:
         """Decide a batch in order and write it in one statement; outcomes stand in the order of the messages.
@@ -174,7 +132,7 @@ class Decider(Generic[S]):
         """Two round trips and no lock; None when the facts draw numbers, which needs the locked form."""
         reading = await self._read(batch, claims)
         fold, outcomes = await self._fold(batch, reading)
-        if fold.asked_numbers:
+        if fold.draws.asked:
             return None
         write = self._writer.write(fold)
         if write.facts or write.arguments:
@@ -268,10 +226,10 @@ class Decider(Generic[S]):
     ) -> tuple[Fold[S], list[Outcome]]:
         """Decide, then draw the numbers that the facts ask for, and decide again with them."""
         fold, outcomes = await self._fold(batch, reading)
-        if not fold.asked_numbers:
+        if not fold.draws.asked:
             return fold, outcomes
         drawn: dict[str, list[int]] = {}
-        for series, count in sorted(fold.asked_numbers.items()):
+        for series, count in sorted(fold.draws.asked.items()):
             last = await connection.fetchval(_DRAW, series, count)
             drawn[series] = list(range(last - count + 1, last + 1))
         return self._decide(batch, reading, drawn)

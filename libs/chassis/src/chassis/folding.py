@@ -2,9 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -18,13 +16,14 @@ from chassis.asked import (
     StaleVersion,
     Turned,
     Undecodable,
-    refusal_json,
     refusal_of,
 )
-from chassis.decision import Draw, Refused, Unknown, changed
+from chassis.changes import Answer, Changes, Entry, Reaction, Stated, Wait, netted
+from chassis.decision import Refused, Unknown
 from chassis.documents import Documents, Lookup
+from chassis.drawing import Numbers
 from chassis.journal import to_json
-from chassis.reading import Loaded, Reading
+from chassis.reading import Reading
 
 S = TypeVar("S")
 log = logging.getLogger(__name__)
@@ -34,76 +33,6 @@ BACK_OFF = tuple(timedelta(seconds=s) for s in (0.1, 1, 5, 30, 300, 1800))
 UNKNOWN_FOR = timedelta(seconds=60)
 """How long a message waits for a request or document that is not known here."""
 GAP_RETRY = timedelta(seconds=20)
-
-
-@dataclass(slots=True)
-class Stated:
-    """A fact with what the journal says around it."""
-
-    fact: Any
-    asked: Asked
-    n: int
-    sequence: int | None
-    first: bool
-
-
-@dataclass(slots=True)
-class Answer:
-    """What a message's sender is told: kept under its id, and sent to a client's results topic."""
-
-    asked: Asked
-    outcome: Outcome
-
-
-@dataclass(slots=True)
-class Wait:
-    """A message that cannot be decided now."""
-
-    asked: Asked
-    kind: str
-    reason: str
-    detail: str
-    attempts: int
-    next_at: datetime | None
-
-
-@dataclass(slots=True)
-class Reaction:
-    """A message that a fact causes for another aggregate of the same service."""
-
-    cause: Stated
-    subject: UUID
-    message: Any
-    n: int
-
-
-@dataclass(slots=True)
-class Entry(Generic[S]):
-    """One aggregate through the batch."""
-
-    subject: UUID
-    was: Loaded[S]
-    state: S | None
-    heard: dict[str, int]
-    sequence: int
-    edit_version: int
-    blocked: str | None
-    touched: bool = False
-
-
-@dataclass(slots=True)
-class Changes:
-    """What the batch wants written, beside the aggregates' rows."""
-
-    stated: list[Stated] = field(default_factory=list)
-    children: list[Child] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
-    waits: list[Wait] = field(default_factory=list)
-    still_waiting: list[Wait] = field(default_factory=list)
-    decided_waiting: list[int] = field(default_factory=list)
-    due_now: set[UUID] = field(default_factory=set)
-    dead: list[tuple[Asked, Refused]] = field(default_factory=list)
-    reactions: list[Reaction] = field(default_factory=list)
 
 
 class Fold(Generic[S]):
@@ -117,8 +46,6 @@ class Fold(Generic[S]):
         drawn: dict[str, list[int]] | None = None,
     ) -> None:
         self.aggregate = aggregate
-        self.asked_numbers: dict[str, int] = {}
-        """How many numbers of each gap-free series the facts of this batch ask for."""
         self.now = reading.now
         self.entries = {
             subject: Entry(subject, row, row.state, row.heard, row.sequence, row.edit_version, row.blocked)
@@ -129,7 +56,7 @@ class Fold(Generic[S]):
         self._documents = documents
         self._reading = reading
         self._numbers = {series: list(numbers) for series, numbers in reading.numbers.items()}
-        self._drawn = drawn
+        self.draws = Numbers(drawn)
         self._answered: dict[UUID, tuple[bytes | None, Outcome]] = {}
         self._stuck: set[UUID] = set()
 
@@ -205,7 +132,7 @@ class Fold(Generic[S]):
         children: list[Child] = []
         reactions: list[Reaction] = []
         edited = False
-        for n, fact in enumerate(map(self._filled, facts)):
+        for n, fact in enumerate(map(self.draws.fill, facts)):
             state = aggregate.evolve(state, fact)
             told = aggregate.codec.is_told(fact)
             sequence += told
@@ -279,7 +206,7 @@ class Fold(Generic[S]):
     def _gap(self, entry: Entry[S], asked: Asked, last: int) -> Outcome:
         assert asked.stream is not None
         detail = f"{asked.stream} jumped from {last} to {asked.sequence}"
-        if asked.reply_to is not None and self.now - (asked.waited_since or self.now) >= UNKNOWN_FOR:
+        if asked.reply_to is not None and self._waited(asked):
             return self._told(entry, asked, NumberMissing(f"number {last + 1} has not come"))
         if entry.blocked is None or asked.waiting_id is not None:
             self._block(entry, f"gap:{asked.stream}")
@@ -368,47 +295,4 @@ class Fold(Generic[S]):
 
     def claims(self) -> tuple[dict[str, UUID], dict[str, UUID]]:
         """(taken, released) over the whole batch, netted out."""
-        taken: dict[str, UUID] = {}
-        released: dict[str, UUID] = {}
-        for entry in self.touched():
-            before = set(self.aggregate.claims(entry.was.state)) if entry.was.state is not None else set()
-            after = set(self.aggregate.claims(entry.state)) if entry.state is not None else set()
-            taken |= dict.fromkeys(after - before, entry.subject)
-            released |= dict.fromkeys(before - after, entry.subject)
-        return taken, released
-
-    def _filled(self, fact: Any) -> Any:
-        """The fact with its numbers; on the first pass, which only counts them, as it is."""
-        numbers: dict[str, str] = {}
-        for name in _places(type(fact)):  # type: ignore[arg-type]
-            draw = getattr(fact, name)
-            if not isinstance(draw, Draw):
-                continue
-            self.asked_numbers[draw.series] = self.asked_numbers.get(draw.series, 0) + 1
-            if self._drawn is not None:
-                numbers[name] = draw.pattern.format(self._drawn[draw.series].pop(0))
-        return changed(fact, **numbers) if numbers else fact
-
-
-@cache
-def _places(fact: type) -> tuple[str, ...]:
-    """The fields of a class of facts that may hold a Draw."""
-    return tuple(field.name for field in fields(fact) if "Draw" in str(field.type))
-
-
-def remembered(answers: Sequence[Answer]) -> list[tuple[Any, ...]]:
-    """Rows of the table of message ids: (id, hash, subject, refused, answer, edit version, sequence, inbound)."""
-    return [
-        (
-            a.asked.id,
-            a.asked.request_hash,
-            a.outcome.subject,
-            refusal_json(a.outcome.refused) if a.outcome.refused is not None else None,
-            a.outcome.answer.decode() or None,
-            a.outcome.edit_version,
-            a.outcome.sequence,
-            a.asked.reply_to is not None,
-        )
-        for a in answers
-        if a.asked.remember and not a.outcome.replayed and not isinstance(a.outcome.refused, KeyReused)
-    ]
+        return netted(self.aggregate, self.touched())

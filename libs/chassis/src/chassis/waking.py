@@ -7,7 +7,8 @@ from uuid import UUID
 
 from chassis import applying
 from chassis.applying import Filled, columns_of
-from chassis.folding import Entry, Fold
+from chassis.changes import Entry
+from chassis.folding import Fold
 
 _SOON = timedelta(seconds=1)
 

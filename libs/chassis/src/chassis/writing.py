@@ -10,11 +10,11 @@ from uuid import UUID
 from sqlalchemy import Table
 
 from chassis import applying, deadletters, problems, waking
-from chassis.aggregate import Aggregate
 from chassis.applying import Filled, columns_of
 from chassis.asked import Asked, Outcome
+from chassis.changes import Answer, Entry, Stated, Wait, remembered
 from chassis.decision import Actor
-from chassis.folding import Answer, Entry, Fold, Stated, Wait, remembered
+from chassis.folding import Fold
 from chassis.ids import derived_id
 from chassis.journal import Encoded, to_json
 from chassis.partition import partition_of
@@ -86,7 +86,7 @@ class Writer:
         touched = fold.touched()
         parts: list[Filled] = []
         if touched:
-            parts.append(self._saved(aggregate, touched, fold.now))
+            parts.append(self._saved(fold, touched))
         parts += self._children(fold)
         parts += self._claims(fold)
         rows = remembered(changes.answers)
@@ -111,7 +111,8 @@ class Writer:
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
-    def _saved(self, aggregate: Aggregate[Any], touched: Sequence[Entry[Any]], now: datetime) -> Filled:
+    def _saved(self, fold: Fold[Any], touched: Sequence[Entry[Any]]) -> Filled:
+        aggregate, now = fold.aggregate, fold.now
         part, names = applying.save_part(aggregate.table)
         extra = names[len(CHASSIS_COLUMNS) :]
         rows = []

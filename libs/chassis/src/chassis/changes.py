@@ -1,0 +1,114 @@
+"""What a batch wants written, beside the rows of its aggregates."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from chassis.aggregate import Aggregate, Child
+from chassis.asked import Asked, KeyReused, Outcome, refusal_json
+from chassis.decision import Refused
+from chassis.reading import Loaded
+
+S = TypeVar("S")
+
+
+@dataclass(slots=True)
+class Stated:
+    """A fact with what the journal says around it."""
+
+    fact: Any
+    asked: Asked
+    n: int
+    sequence: int | None
+    first: bool
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a message's sender is told: kept under its id, and sent to a client's results topic."""
+
+    asked: Asked
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class Wait:
+    """A message that cannot be decided now."""
+
+    asked: Asked
+    kind: str
+    reason: str
+    detail: str
+    attempts: int
+    next_at: datetime | None
+
+
+@dataclass(slots=True)
+class Reaction:
+    """A message that a fact causes for another aggregate of the same service."""
+
+    cause: Stated
+    subject: UUID
+    message: Any
+    n: int
+
+
+@dataclass(slots=True)
+class Entry(Generic[S]):
+    """One aggregate through the batch."""
+
+    subject: UUID
+    was: Loaded[S]
+    state: S | None
+    heard: dict[str, int]
+    sequence: int
+    edit_version: int
+    blocked: str | None
+    touched: bool = False
+
+
+@dataclass(slots=True)
+class Changes:
+    """What the batch wants written, beside the aggregates' rows."""
+
+    stated: list[Stated] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    still_waiting: list[Wait] = field(default_factory=list)
+    decided_waiting: list[int] = field(default_factory=list)
+    due_now: set[UUID] = field(default_factory=set)
+    dead: list[tuple[Asked, Refused]] = field(default_factory=list)
+    reactions: list[Reaction] = field(default_factory=list)
+
+
+def netted(aggregate: Aggregate[S], entries: Iterable[Entry[S]]) -> tuple[dict[str, UUID], dict[str, UUID]]:
+    """The claims that these aggregates take and release, by what they were and are: (taken, released)."""
+    taken: dict[str, UUID] = {}
+    released: dict[str, UUID] = {}
+    for entry in entries:
+        before = set(aggregate.claims(entry.was.state)) if entry.was.state is not None else set()
+        after = set(aggregate.claims(entry.state)) if entry.state is not None else set()
+        taken |= dict.fromkeys(after - before, entry.subject)
+        released |= dict.fromkeys(before - after, entry.subject)
+    return taken, released
+
+
+def remembered(answers: Sequence[Answer]) -> list[tuple[Any, ...]]:
+    """Rows of the table of message ids: (id, hash, subject, refused, answer, edit version, sequence, inbound)."""
+    return [
+        (
+            a.asked.id,
+            a.asked.request_hash,
+            a.outcome.subject,
+            refusal_json(a.outcome.refused) if a.outcome.refused is not None else None,
+            a.outcome.answer.decode() or None,
+            a.outcome.edit_version,
+            a.outcome.sequence,
+            a.asked.reply_to is not None,
+        )
+        for a in answers
+        if a.asked.remember and not a.outcome.replayed and not isinstance(a.outcome.refused, KeyReused)
+    ]
