@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,11 +14,14 @@ from chassis.agenda import Agenda
 from chassis.asked import Asked
 from chassis.clock import utc_now
 from chassis.database import Database
+from chassis.decider import Decider
+from chassis.documents import Documents
 from chassis.history import history
 from chassis.waiting import NothingWaits, Reactions, envelope, headers, listed, retry
+from chassis.writing import Writer
 from testkit import toy
 from testkit.eventually import eventually
-from testkit.toy import Add, CountAt, Explode, Forward, asked, heard
+from testkit.toy import Add, CountAt, Explode, Forward, Take, asked, heard
 
 pytestmark = pytest.mark.servers
 
@@ -147,6 +151,36 @@ async def test_a_message_that_fails_is_tried_again_and_those_behind_it_keep_thei
     await eventually(drained)
     types = [row["data"] for row in await history(database, till)]
     assert len(types) == 3
+
+
+async def test_what_is_unknown_is_waited_for_a_minute_and_then_stated_otherwise_or_put_away(database: Database) -> None:
+    told, silent, client = uuid4(), uuid4(), uuid4()
+    patient = replace(
+        toy.TILLS, in_vain=lambda state, message, unknown, now: [toy.Added(0, 0)] if message.amount == 1 else []
+    )
+    writer = Writer("toy", toy.PARTITIONS, toy.CLASSES)
+    decider = Decider(patient, database, Documents(database), writer)
+    await decider.handle_batch([remembered(heard(till, Take(n), 1)) for n, till in ((1, told), (2, silent))])
+    command = remembered(heard(client, Take(1), 1, reply_to="erp"))
+    await decider.handle_batch([command])
+    sweeper = Agenda(database, {"tills": decider}, revive)
+
+    async def aged(seconds: float) -> list[str]:
+        await database.execute(
+            "UPDATE waiting SET next_at = clock_timestamp(), first_at = clock_timestamp() - make_interval(secs => $1)",
+            seconds,
+        )
+        await sweeper.sweep()
+        return [row["type"] for row in await database.read("SELECT type FROM journal ORDER BY type")]
+
+    assert await aged(58.0) == []
+    assert len(await listed(database, subject=None, after=0, limit=10)) == 3
+    assert await aged(60.0) == ["throughline.command-refused", "toy.till-changed"]
+    assert await listed(database, subject=None, after=0, limit=10) == []
+    letters = await database.read("SELECT subject, reason FROM dead_letters")
+    assert [(row["subject"], row["reason"]) for row in letters] == [(silent, "no-such-till")]
+    positions = await database.read("SELECT heard ->> 'other.things' AS heard FROM tills")
+    assert [row["heard"] for row in positions] == ["1"] * 3
 
 
 async def test_an_operator_sees_what_waits_and_lets_it_be_tried_again(database: Database) -> None:
