@@ -8,9 +8,11 @@ Three pure functions make an aggregate (architecture, section 1):
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
 from uuid import UUID
 
@@ -31,13 +33,24 @@ def record(cls: type[T]) -> type[T]:
 
 def changed(value: T, **fields: Any) -> T:
     """A copy of a record with some fields replaced; an unknown name is an AttributeError."""
-    cls = type(value)
-    copy = object.__new__(cls)
-    for name in cls.__dataclass_fields__:  # type: ignore[attr-defined]
-        object.__setattr__(copy, name, fields.pop(name) if name in fields else getattr(value, name))
-    if fields:
-        raise AttributeError(f"{cls.__name__} has no {', '.join(fields)}")
+    cls: type[Any] = type(value)
+    values_of, places = _layout(cls)
+    values = list(values_of(value))
+    for name, new in fields.items():
+        place = places.get(name)
+        if place is None:
+            raise AttributeError(f"{cls.__name__} has no {name}")
+        values[place] = new
+    copy: T = cls(*values)
     return copy
+
+
+@cache
+def _layout(cls: type) -> tuple[Callable[[Any], Iterable[Any]], dict[str, int]]:
+    """What gives all values of a record in order, and the place of each field among them."""
+    names = tuple(cls.__dataclass_fields__)  # type: ignore[attr-defined]
+    values_of = attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
+    return values_of, {name: place for place, name in enumerate(names)}
 
 
 class Refused(Exception):
