@@ -33,16 +33,15 @@ def record(cls: type[T]) -> type[T]:
 
 def changed(value: T, **fields: Any) -> T:
     """A copy of a record with some fields replaced; an unknown name is an AttributeError."""
-    cls: type[Any] = type(value)
-    values_of, places = _layout(cls)
+    cls = type(value)
+    values_of, places = _layout(cls)  # type: ignore[arg-type]
     values = list(values_of(value))
     for name, new in fields.items():
         place = places.get(name)
         if place is None:
             raise AttributeError(f"{cls.__name__} has no {name}")
         values[place] = new
-    copy: T = cls(*values)
-    return copy
+    return cls(*values)
 
 
 @cache
