@@ -91,6 +91,33 @@ def test_whatever_people_write_stays_inside_its_header(summary: str, name: str) 
     assert made["To"] == "jane@example.com"
 
 
+WRITTEN = st.text(max_size=300) | st.sampled_from([".", "\u2028.\n..x", f"--=_{MESSAGE}--", "x" * 2000, "a= \n \n\t"])
+
+
+@given(WRITTEN, WRITTEN)
+def test_a_mail_arrives_as_it_was_composed_in_lines_that_every_server_takes(text: str, html: str) -> None:
+    text, html = rendering.without_controls(text), rendering.without_controls(html)
+    raw = compose(
+        Rendered("a subject", text, html), Envelope("desk@example.org", ("jane@example.com",), MESSAGE, REQUEST, NOON)
+    )
+    plain, marked = message_from_bytes(raw, policy=policy.default).iter_parts()
+    assert plain.get_content().replace("\r\n", "\n") == text.rstrip("\n") + "\n"
+    assert marked.get_content().replace("\r\n", "\n") == html.rstrip("\n") + "\n"
+    assert b"\r" not in raw.replace(b"\r\n", b"")
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 998
+
+
+def test_a_mail_to_a_team_names_every_address() -> None:
+    addresses = tuple(f"member-{n}@example.com" for n in range(40))
+    assert [to.addr_spec for to in mail(started(), Addressee(addresses, "colleagues"))["To"].addresses] == [*addresses]
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_a_subject_reads_as_it_was_written(summary: str) -> None:
+    shown = " ".join(rendering.without_controls(summary).split())
+    assert mail(started(summary=summary))["Subject"] == f"R-000123 received: {shown}".rstrip()
+
+
 @pytest.mark.parametrize("sign", ["\r", "\n", "\0"])
 def test_a_line_break_in_a_header_is_refused(sign: str) -> None:
     envelope = Envelope("desk@example.org", (f"jane{sign}@example.com",), MESSAGE, REQUEST, NOON)

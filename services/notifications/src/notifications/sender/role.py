@@ -5,6 +5,7 @@ never sent again by itself.
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -29,7 +30,9 @@ from notifications.sender.mails import Started, addressee, make
 from notifications.sender.rendering import Unsendable
 
 LOOK_EVERY = 0.25
-AHEAD = 2
+IN_HAND = 3
+"""Messages in hand per connection: while one is sent, the next is started and the last one's outcome is written."""
+AHEAD = 6
 """Due messages taken per connection; what is taken and not started comes back by itself after a minute."""
 REPORT_AGAIN = (0.1, 0.5, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0)
 """Within the time that an attempt may stay open; after it the message is unknown, whatever became of the mail."""
@@ -64,18 +67,21 @@ class Sender:
         self._server = server
         self._connections = connections
         self._due: asyncio.Queue[tuple[UUID, UUID] | None] = asyncio.Queue()
+        self._idle: asyncio.Queue[smtp.Connection] = asyncio.Queue()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Send until the process is to stop; mails in hand are finished and reported first."""
-        async with asyncio.TaskGroup() as group:
+        async with AsyncExitStack() as ends, asyncio.TaskGroup() as group:
             for _ in range(self._connections):
+                self._idle.put_nowait(await ends.enter_async_context(smtp.Connection(self._server)))
+            for _ in range(self._connections * IN_HAND):
                 group.create_task(self._work())
             while not stopping.is_set():
                 if not await self._fill():
                     await _pause(stopping)
             while not self._due.empty():
                 self._due.get_nowait()
-            for _ in range(self._connections):
+            for _ in range(self._connections * IN_HAND):
                 self._due.put_nowait(None)
 
     async def _fill(self) -> bool:
@@ -94,11 +100,10 @@ class Sender:
         return len(taken) == room
 
     async def _work(self) -> None:
-        async with smtp.Connection(self._server) as connection:
-            while (taken := await self._due.get()) is not None:
-                await self.send_one(connection, *taken)
+        while (taken := await self._due.get()) is not None:
+            await self.send_one(*taken)
 
-    async def send_one(self, connection: smtp.Connection, request: UUID, message: UUID) -> None:
+    async def send_one(self, request: UUID, message: UUID) -> None:
         """One message, if it is still to be sent: start, send, report."""
         try:
             outcome = await self._ask(request, message, messages.Start(message))
@@ -107,9 +112,9 @@ class Sender:
             return
         started = Started.of(orjson.loads(outcome.answer)) if outcome.answer else None
         if started is not None:
-            await self._report(started, await self._try(connection, started))
+            await self._report(started, await self._try(started))
 
-    async def _try(self, connection: smtp.Connection, started: Started) -> Any:
+    async def _try(self, started: Started) -> Any:
         """What to report of an attempt. Until the mail is handed over, every fault is one that may be tried again."""
         documents = self._documents
         try:
@@ -125,7 +130,11 @@ class Sender:
             mail = make(started, who, self._desk.address, self._desk.portal, utc_now())
         except Unsendable as why:
             return messages.Rejected(started.message_id, started.attempt, "unsendable", str(why)[:300])
-        return _report_of(started, await connection.send(self._desk.address, who.addresses, mail))
+        connection = await self._idle.get()
+        try:
+            return _report_of(started, await connection.send(self._desk.address, who.addresses, mail))
+        finally:
+            self._idle.put_nowait(connection)
 
     async def _contact(self, started: Started) -> Any:
         if started.recipient_kind != CONTACT:
