@@ -1,10 +1,15 @@
-"""The whole installation as processes: a scenario through the public doors while everything is killed in turn."""
+"""The whole installation as processes: a scenario through the public doors while everything is killed in turn.
+
+`THROUGHLINE_KILLS=3` (or `make chaos KILLS=3`) kills everything three times.
+"""
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +17,20 @@ import pytest
 import pytest_asyncio
 
 from chassis.clock import utc_now
-from cli.demo.scenes import play_scenario
-from cli.reconcile.report import reconcile, summary
+from cli.demo.scenes import Played, play_scenario
+from cli.reconcile.report import settled, summary
 from cli.running.installation import Installation
 from contracts.registry import SERVICES
 from embedded.process import children
 from testkit.eventually import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+KILLS = int(os.environ.get("THROUGHLINE_KILLS", "1"))
+REQUESTS = 60
+"""Of one scenario; another one begins as long as there is something to be killed."""
+BACK_WITHIN = 5.0
+SETTLED_WITHIN = 150.0
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300 + 120 * KILLS)]
 
 
 @pytest_asyncio.fixture
@@ -32,47 +43,77 @@ async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
         await installation.stop()
 
 
-async def balanced(installation: Installation) -> dict[str, Any]:
-    """The books, once they balance; what is still open when the time is up fails the test by name."""
+async def play_until(over: asyncio.Event, installation: Installation) -> list[Played]:
+    """One scenario after the other, the last of them begun before it is over."""
+    played = []
+    for seed in itertools.count(7):
+        played.append(await play_scenario(installation, REQUESTS, seed))
+        if over.is_set():
+            break
+    return played
 
-    async def books() -> dict[str, Any] | None:
-        ledger, orphans = await reconcile(installation.bootstrap, installation.prefix, utc_now(), older_than=0)
-        assert not orphans, [f"{orphan.slug} {orphan.number} {orphan.cause}" for orphan in orphans[:5]]
-        return summary(ledger, orphans)
 
-    return await eventually(books, within=120, every=1.0)
-
-
-async def restarted(installation: Installation, name: str) -> None:
-    """kill -9 of one service, with its relay; it is back within 5 s."""
-    process = installation.watch.processes[name]
-    child = process.child
-    assert child is not None
-    for pid in [child.pid, *children(child.pid)]:
+def killed(pid: int) -> None:
+    """kill -9 of a process and of what it forked."""
+    for each in [pid, *children(pid)]:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    await eventually(lambda: process.child is not child and process.child is not None, within=5)
+            os.kill(each, signal.SIGKILL)
 
 
-async def server_restarted(installation: Installation, server: Any) -> None:
-    """kill -9 of Kafka or PostgreSQL; the supervisor starts it again on its data."""
-    await asyncio.to_thread(server.kill)
-    await eventually(lambda: server.running, within=90)
+async def back(name: str, ready: Callable[[], Any]) -> float:
+    """Seconds until it is ready again."""
+    begun = time.monotonic()
+    await eventually(ready, within=60)
+    took = time.monotonic() - begun
+    print(f"{name} was killed and is ready after {took:.2f} s (load {os.getloadavg()[0]:.1f})", flush=True)
+    return took
+
+
+async def kill_service(installation: Installation, name: str) -> float:
+    """A service with its relay; ready means that /readyz says so."""
+    process = installation.watch.processes[name]
+    before = process.child
+    assert before is not None
+    killed(before.pid)
+
+    async def ready() -> bool:
+        return process.child is not before and await process.ready()
+
+    return await back(name, ready)
+
+
+async def kill_server(name: str, server: Any) -> float:
+    """Kafka or PostgreSQL; ready means that it answers clients."""
+    before = server.pid
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    return await back(name, lambda: server.pid not in (None, before))
+
+
+async def kill_everything(installation: Installation) -> dict[str, float]:
+    """Everything in turn, each of them ready again before the next."""
+    took = {name: await kill_service(installation, name) for name in SERVICES}
+    took["kafka"] = await kill_server("kafka", installation.kafka)
+    took["postgresql"] = await kill_server("postgresql", installation.postgres)
+    return took
 
 
 async def test_N2_killing_everything_in_turn_loses_nothing_and_repeats_nothing(installation: Installation) -> None:
-    play = asyncio.create_task(play_scenario(installation, requests=60, seed=7))
+    over = asyncio.Event()
+    play = asyncio.create_task(play_until(over, installation))
     await eventually(lambda: play.done() or installation.sink.taken.mails > 0, within=120)
-    for name in SERVICES:
-        await restarted(installation, name)
-    await server_restarted(installation, installation.kafka)
-    await server_restarted(installation, installation.postgres)
+    rounds = [await kill_everything(installation) for _ in range(KILLS)]
+    over.set()
     played = await play
-    assert played.unanswered == []
-    found = await balanced(installation)
-    assert found["requests"] == 60
-    assert found["opened"] == 60
+    assert [each.unanswered for each in played if each.unanswered] == []
+    ledger, orphans = await settled(installation.bootstrap, "", utc_now, within=SETTLED_WITHIN)
+    assert [f"{orphan.slug} {orphan.number} {orphan.cause}" for orphan in orphans[:5]] == []
+    found = summary(ledger, orphans)
+    print(f"balanced: {found}")
+    assert found["requests"] == found["opened"] == REQUESTS * len(played)
     assert found["invoices"] > 0
-    assert installation.watch.restarts().keys() >= set(SERVICES)
+    assert dict(installation.watch.restarts()) == dict.fromkeys(SERVICES, KILLS)
+    assert installation.server_restarts == 2 * KILLS
     # A mail whose sender died in the middle is unknown and visible, and is never sent again by itself.
     assert installation.sink.taken.repeated == 0
+    assert {name: took for each in rounds for name, took in each.items() if took > BACK_WITHIN} == {}

@@ -17,7 +17,7 @@ from chassis.clients import Client, save
 from chassis.clock import utc_now
 from chassis.topics import Topics
 from cli.importing import NotReady, Target, run
-from cli.reconcile.report import reconcile
+from cli.reconcile.report import settled
 from cli.running.installation import PARTITIONS, Installation
 from contracts import registry
 from testkit import incidentlog
@@ -122,11 +122,8 @@ async def test_an_import_that_is_killed_at_any_point_is_finished_by_the_next(
 
 
 async def test_what_moved_in_is_in_balance_and_nobody_was_mailed(installation: Installation) -> None:
-    async def balanced() -> Any:
-        ledger, orphans = await reconcile(installation.bootstrap, "", utc_now(), older_than=0.0)
-        return ledger if not orphans else None
-
-    ledger: Any = await eventually(balanced, within=60, every=1.0)
+    ledger, orphans = await settled(installation.bootstrap, "", utc_now, within=60)
+    assert orphans == []
     assert ledger.duplicates == 0
     assert ledger.invoices == {}
     assert not any(story.planned for story in ledger.stories.values())

@@ -16,7 +16,7 @@ from notifications.domain.state import CONTACT, PLANNED
 from notifications.tables import deliveries, messages, threads
 
 _CONTACT = TypeAdapter(Contact)
-PICKED_FOR = timedelta(seconds=60)
+PICKED_FOR = timedelta(seconds=15)
 
 _due = (
     select(deliveries.c.message_id)
@@ -77,7 +77,7 @@ REQUEST = statement(select(threads.c.contact_id).where(threads.c.id == bindparam
 
 
 async def take_due(db: Database, limit: int) -> list[tuple[UUID, UUID]]:
-    """Up to `limit` messages to try now, as (request, message); nobody else is given them for a minute."""
+    """Up to `limit` messages to try now, as (request, message); nobody else is given them for 15 s."""
     rows = await db.fetch(TAKE_DUE, limit=limit, picked_for=PICKED_FOR)
     return [(UUID(int=row["request_id"].int), UUID(int=row["message_id"].int)) for row in rows]
 

@@ -40,6 +40,7 @@ def table(result: dict[str, Any]) -> Table:
     shown.add_row(
         "end to end", f"p50 {result['e2e_p50_ms']} ms, p99 {result['e2e_p99_ms']} ms, accepted to mail planned"
     )
+    shown.add_row("took", ", ".join(f"{phase} {seconds} s" for phase, seconds in result["phases"].items()))
     return shown
 
 

@@ -1,6 +1,7 @@
 """The public streams read from their beginning to where they ended when asked."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -20,7 +21,17 @@ STREAMS = tuple(topic.name for topic in TOPICS if topic.kind == "stream")
 async def facts(
     bootstrap: str, prefix: str, *, topics: Iterable[str] = STREAMS, since: datetime | None = None
 ) -> AsyncIterator[Heard]:
-    """Every fact on the streams, partition by partition in order, up to the ends at the time of the call."""
+    """Every fact on the streams, partition by partition in order, at least up to the ends at the time of the call."""
+    async with following(bootstrap, prefix, topics=topics, since=since) as more:
+        async for heard in more():
+            yield heard
+
+
+@asynccontextmanager
+async def following(
+    bootstrap: str, prefix: str, *, topics: Iterable[str] = STREAMS, since: datetime | None = None
+) -> AsyncIterator[Callable[[], AsyncIterator[Heard]]]:
+    """The same, again and again: each call goes on where the last one ended, at least up to the ends of then."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20
     )
@@ -33,16 +44,22 @@ async def facts(
         ]
         consumer.assign(partitions)
         await _seek(consumer, partitions, since)
-        ends = await consumer.end_offsets(partitions)
-        left = {p for p in partitions if await consumer.position(p) < ends[p]}
-        while left:
-            for partition, records in (await consumer.getmany(*left, timeout_ms=500)).items():
-                for record in records:
-                    if record.offset < ends[partition] and (heard := _heard(record, prefix)) is not None:
-                        yield heard
-            left = {p for p in left if await consumer.position(p) < ends[p]}
+        yield lambda: _up_to_now(consumer, partitions, prefix)
     finally:
         await consumer.stop()
+
+
+async def _up_to_now(
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], prefix: str
+) -> AsyncIterator[Heard]:
+    ends = await consumer.end_offsets(partitions)
+    left = {p for p in partitions if await consumer.position(p) < ends[p]}
+    while left:
+        for records in (await consumer.getmany(*left, timeout_ms=500)).values():
+            for record in records:
+                if (heard := _heard(record, prefix)) is not None:
+                    yield heard
+        left = {p for p in left if await consumer.position(p) < ends[p]}
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:

@@ -1,14 +1,19 @@
 """One reconciliation, run and told: the same for operators, the demo, the import and the tests."""
 
+import asyncio
 import statistics
+import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from cli.reconcile.heard import Orphan
 from cli.reconcile.ledger import Ledger, count
-from cli.reconcile.reading import facts, positions
+from cli.reconcile.reading import facts, following, positions
 from contracts.registry import SERVICES
+
+_LOOK_EVERY = 0.2
 
 
 async def reconcile(
@@ -20,6 +25,24 @@ async def reconcile(
     async for fact in facts(bootstrap, prefix, since=since):
         ledger.hear(fact)
     return ledger, ledger.orphans(now, passed, timedelta(seconds=older_than))
+
+
+async def settled(
+    bootstrap: str, prefix: str, clock: Callable[[], datetime], *, within: float
+) -> tuple[Ledger, list[Orphan]]:
+    """The books once everything that was said has had its effect: what is on its way is waited for, and not excused.
+
+    After `within` seconds they are balanced as they stand.
+    """
+    ledger, deadline = Ledger(), time.monotonic() + within
+    async with following(bootstrap, prefix) as more:
+        while True:
+            async for fact in more():
+                ledger.hear(fact)
+            orphans = ledger.orphans(clock(), lambda *_: True, timedelta())
+            if not orphans or time.monotonic() > deadline:
+                return ledger, orphans
+            await asyncio.sleep(_LOOK_EVERY)
 
 
 def summary(ledger: Ledger, orphans: list[Orphan]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ LOOK_EVERY = 0.25
 IN_HAND = 3
 """Messages in hand per connection: while one is sent, the next is started and the last one's outcome is written."""
 AHEAD = 6
-"""Due messages taken per connection; what is taken and not started comes back by itself after a minute."""
+"""Due messages taken per connection; what is taken and not started comes back by itself after 15 s."""
 REPORT_AGAIN = (0.1, 0.5, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0)
 """Within the time that an attempt may stay open; after it the message is unknown, whatever became of the mail."""
 
