@@ -55,8 +55,8 @@ test-fast: setup ## What needs no servers, in under a minute
 	$(BIN)/pytest -n $(WORKERS) -m "not servers and not e2e"
 
 .PHONY: chaos
-chaos: setup ## Kill every service, Kafka and PostgreSQL under a running scenario, then balance the books
-	$(BIN)/pytest tests/e2e/test_whole_installation.py
+chaos: setup ## Kill every service, Kafka and PostgreSQL under a running scenario, then balance the books (KILLS=3)
+	THROUGHLINE_KILLS=$(or $(KILLS),1) $(BIN)/pytest -s --show-capture=no tests/e2e/test_whole_installation.py
 
 .PHONY: demo
 demo: setup ## Play a scenario from submit to invoice (REPORT=file KEEP=1, or LOG=file MAPPING=file)

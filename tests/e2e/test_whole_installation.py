@@ -28,6 +28,7 @@ KILLS = int(os.environ.get("THROUGHLINE_KILLS", "1"))
 REQUESTS = 60
 """Of one scenario; another one begins as long as there is something to be killed."""
 BACK_WITHIN = 5.0
+"""Seconds from kill -9 to ready, on a machine that has a core to spare; more where more wants to run than can."""
 SETTLED_WITHIN = 150.0
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300 + 120 * KILLS)]
@@ -60,16 +61,16 @@ def killed(pid: int) -> None:
             os.kill(each, signal.SIGKILL)
 
 
-async def back(name: str, ready: Callable[[], Any]) -> float:
-    """Seconds until it is ready again."""
+async def back(name: str, ready: Callable[[], Any]) -> None:
+    """Return when it is ready again; fail when that took too long."""
     begun = time.monotonic()
-    await eventually(ready, within=60)
-    took = time.monotonic() - begun
-    print(f"{name} was killed and is ready after {took:.2f} s (load {os.getloadavg()[0]:.1f})", flush=True)
-    return took
+    await eventually(ready, within=90)
+    took, load = time.monotonic() - begun, os.getloadavg()[0]
+    print(f"{name} was killed and is ready after {took:.2f} s (load {load:.1f})", flush=True)
+    assert took <= BACK_WITHIN * max(1.0, load / (os.cpu_count() or 1)), name
 
 
-async def kill_service(installation: Installation, name: str) -> float:
+async def kill_service(installation: Installation, name: str) -> None:
     """A service with its relay; ready means that /readyz says so."""
     process = installation.watch.processes[name]
     before = process.child
@@ -79,30 +80,31 @@ async def kill_service(installation: Installation, name: str) -> float:
     async def ready() -> bool:
         return process.child is not before and await process.ready()
 
-    return await back(name, ready)
+    await back(name, ready)
 
 
-async def kill_server(name: str, server: Any) -> float:
+async def kill_server(name: str, server: Any) -> None:
     """Kafka or PostgreSQL; ready means that it answers clients."""
     before = server.pid
     assert before is not None
     os.kill(before, signal.SIGKILL)
-    return await back(name, lambda: server.pid not in (None, before))
+    await back(name, lambda: server.pid not in (None, before))
 
 
-async def kill_everything(installation: Installation) -> dict[str, float]:
+async def kill_everything(installation: Installation) -> None:
     """Everything in turn, each of them ready again before the next."""
-    took = {name: await kill_service(installation, name) for name in SERVICES}
-    took["kafka"] = await kill_server("kafka", installation.kafka)
-    took["postgresql"] = await kill_server("postgresql", installation.postgres)
-    return took
+    for name in SERVICES:
+        await kill_service(installation, name)
+    await kill_server("kafka", installation.kafka)
+    await kill_server("postgresql", installation.postgres)
 
 
 async def test_N2_killing_everything_in_turn_loses_nothing_and_repeats_nothing(installation: Installation) -> None:
     over = asyncio.Event()
     play = asyncio.create_task(play_until(over, installation))
     await eventually(lambda: play.done() or installation.sink.taken.mails > 0, within=120)
-    rounds = [await kill_everything(installation) for _ in range(KILLS)]
+    for _ in range(KILLS):
+        await kill_everything(installation)
     over.set()
     played = await play
     assert [each.unanswered for each in played if each.unanswered] == []
@@ -116,4 +118,3 @@ async def test_N2_killing_everything_in_turn_loses_nothing_and_repeats_nothing(i
     assert installation.server_restarts == 2 * KILLS
     # A mail whose sender died in the middle is unknown and visible, and is never sent again by itself.
     assert installation.sink.taken.repeated == 0
-    assert {name: took for each in rounds for name, took in each.items() if took > BACK_WITHIN} == {}

@@ -20,6 +20,7 @@ from embedded.kafka import Kafka
 from embedded.postgres import Postgres
 
 PARTITIONS = 12
+_LOOK_EVERY = 0.05
 ISSUER = "http://issuer.localhost"
 Say = Callable[[str], None]
 
@@ -42,7 +43,7 @@ class Installation:
         self.postgres: Postgres | None = None
         self.bootstrap = ""
         self.admin_url = ""
-        self._servers: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
         self.server_restarts = 0
 
     async def start(self, say: Say) -> None:
@@ -54,14 +55,15 @@ class Installation:
         await asyncio.to_thread(self._start_services, provided)
         await self.watch.ready()
         self.watch.begin()
-        self._servers = asyncio.create_task(self._look_after_servers())
+        servers = (self.kafka, self.postgres)
+        self._watches = [asyncio.create_task(self._look_after(server)) for server in servers if server is not None]
         places.write(self.home, self.running())
         say("intake, workflow, approvals, billing and notifications are up")
 
     async def stop(self) -> None:
         """Let the services finish what they have in hand, then end the servers."""
-        if self._servers is not None:
-            self._servers.cancel()
+        for watch in self._watches:
+            watch.cancel()
         await self.watch.stop()
         servers = (self.kafka, self.postgres, self.forks)
         await asyncio.gather(*(asyncio.to_thread(server.stop) for server in servers if server is not None))
@@ -109,15 +111,14 @@ class Installation:
         say(f"PostgreSQL at {_host(self.admin_url)}, with its schemas")
         return provided
 
-    async def _look_after_servers(self) -> None:
+    async def _look_after(self, server: Kafka | Postgres) -> None:
         """Start a server again that was killed: same data, same port."""
         while True:
-            for server in (self.kafka, self.postgres):
-                if server is not None and not server.running:
-                    self.server_restarts += 1
-                    with contextlib.suppress(NotStarted):  # tried again at the next look
-                        await asyncio.to_thread(server.restart)
-            await asyncio.sleep(0.2)
+            if not server.running:
+                self.server_restarts += 1
+                with contextlib.suppress(NotStarted):  # tried again at the next look
+                    await asyncio.to_thread(server.restart)
+            await asyncio.sleep(_LOOK_EVERY)
 
     # -- services ------------------------------------------------------------------------------------------------
 
