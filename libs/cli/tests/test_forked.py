@@ -103,6 +103,13 @@ async def test_a_server_that_is_stopped_ends_what_still_runs(server: ForkServer,
     assert server.pid is None
 
 
+def test_the_directory_of_a_server_that_is_stopped_stays(tmp_path: Path) -> None:
+    server = ForkServer(tmp_path, remove=tmp_path)
+    server.start()
+    server.stop()
+    assert (tmp_path / "forkserver.log").is_file()
+
+
 async def test_a_killed_supervisor_leaves_no_process_and_no_data(probe: None, tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()

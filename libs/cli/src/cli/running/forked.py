@@ -116,7 +116,8 @@ class ForkServer:
     def stop(self) -> None:
         """End it; what still runs is ended by it first."""
         if self._process is not None:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(BrokenPipeError, ValueError):
+                self._say({"done": True})
                 _pipe(self._process.stdin).close()
             self._process.wait()
 

@@ -6,7 +6,8 @@ It reads orders on standard input and writes what happens on standard output, on
     {"pid": 77, "signal": 15}                                                 and, at its end,  {"pid": 77, "status": 0}
 
 One thread, no loop, nothing connected: so a fork of it is as good as a new interpreter. Standard input is the
-lifeline: when it closes, every process is ended, and the directory that the only argument names is removed.
+lifeline: when it closes, every process is ended; unless `{"done": true}` was said before, the supervisor has died, and
+the directory that the only argument names is removed.
 """
 
 import contextlib
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> None:
         become(order)
         return
     server.end()
-    if arguments:
+    if arguments and not server.done:
         remove(arguments[0], within=_GRACE)
 
 
@@ -70,6 +71,8 @@ class Server:
     def __init__(self) -> None:
         self._running: set[int] = set()
         self._said = b""
+        self.done = False
+        """Whether the supervisor itself has ended this."""
         self._deaths, self._told = os.pipe()
         os.set_blocking(self._told, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -96,6 +99,9 @@ class Server:
                     return order
 
     def _obey(self, said: dict[str, Any]) -> Order | None:
+        if "done" in said:
+            self.done = True
+            return None
         if "signal" in said:
             if said["pid"] in self._running:
                 os.kill(said["pid"], said["signal"])
