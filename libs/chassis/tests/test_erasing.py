@@ -1,15 +1,20 @@
 """Erasing a person, as the runtime login: personal fields vanish, the facts stay; nobody else is touched."""
 
+import asyncio
 import json
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
+from chassis import timers
 from chassis.database import Database
 from chassis.erasing import Eraser
 from chassis.provision import Names, provision
+from testkit import toy, toyhearing
+from testkit.eventually import eventually
 
 pytestmark = pytest.mark.servers
 
@@ -50,3 +55,26 @@ async def test_whose_document_has_ended_is_erased_and_nobody_else(fresh_database
     assert by_person[stays]["all"].count("canary") == 3
     assert [row["answer"] for row in answers] == ["{}", '{"name": "canary"}']
     assert Names("toy", prefix).eraser.endswith("_toy_eraser")
+
+
+async def test_erasing_begins_again_after_a_failure_that_nobody_expected(fresh_database: Any) -> None:
+    url, person = (await fresh_database.template("toy", toy.create)).url, str(uuid4())
+    process = toyhearing.runtime(toyhearing.BILLING, url, "127.0.0.1:1", "", "timers")
+    database = process.database
+    await database.execute("ALTER TABLE documents RENAME TO away")
+    await database.execute("INSERT INTO away (kind, id, sequence) VALUES ('contact', $1, 1)", person)
+    with capture_logs() as said:
+        role = asyncio.create_task(timers.run(process))
+        await eventually(lambda: [line for line in said if line["event"] == "work_beside_failed"])
+    await database.execute("ALTER TABLE away RENAME TO documents")
+
+    async def erased() -> bool:
+        return bool(await database.read("SELECT 1 FROM documents WHERE erased_at IS NOT NULL"))
+
+    try:
+        assert await eventually(erased, within=20)
+    finally:
+        process.stopping.set()
+        await asyncio.wait_for(role, 20)
+        await process.wakeup.close()
+        await database.close()

@@ -28,7 +28,7 @@ _BECOME_ERASER = "SELECT set_config('role', rolname, true) FROM pg_roles WHERE r
 _DUE = (
     "SELECT kind, id FROM documents WHERE doc IS NULL AND kind IN ('contact', 'person') AND (erased_at IS NULL "
     "OR (erased_at < clock_timestamp() - interval '1 hour' AND changed_at > clock_timestamp() - interval '15 days')) "
-    "LIMIT 20"
+    "AND id <> ALL($1::text[]) LIMIT 20"
 )
 """Everybody is looked at again for a while: a fact about a person may come after the person's document ended."""
 _JOURNAL = (
@@ -60,6 +60,7 @@ class Eraser:
     def __init__(self, database: Database, deciders: Mapping[str, Decider[Any]]) -> None:
         self._database = database
         self._deciders = deciders
+        self._failed: set[str] = set()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look for tombstones until told to stop; a failure is tried again."""
@@ -72,13 +73,22 @@ class Eraser:
                 await asyncio.wait_for(stopping.wait(), _EVERY)
 
     async def step(self) -> int:
-        """Erase whoever is due; how many that were."""
-        due = await self._database.read(_DUE)
+        """Erase whoever is due; how many that were. One who cannot be is reported and left to the next process."""
+        due = await self._database.read(_DUE, list(self._failed))
+        done = 0
         for kind, key in due:
-            subjects = await self.erase(UUID(key))
-            await self._database.execute(_DONE, kind, key)
+            try:
+                subjects = await self.erase(UUID(key))
+                await self._database.execute(_DONE, kind, key)
+            except (Unavailable, *AWAY, *LOST):
+                raise
+            except Exception:
+                self._failed.add(key)
+                log.exception("not_erased", kind=kind, id=key)
+                continue
+            done += 1
             log.info("erased", kind=kind, id=key, subjects=len(subjects))
-        return len(due)
+        return done
 
     async def erase(self, person: UUID) -> list[UUID]:
         """Take one person's data out of this schema; the subjects that named them. May be repeated."""

@@ -1,7 +1,10 @@
 """The role `timers`: sweeps the agenda and what waits, erases who is to be erased, until the process drains."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from chassis import housekeeping, inbound, stream, watching
 from chassis.agenda import Agenda
@@ -13,6 +16,11 @@ from chassis.waiting import Reactions, Revive
 
 if TYPE_CHECKING:
     from chassis.service import Runtime
+
+
+log = structlog.get_logger(__name__)
+
+_AGAIN_AFTER = 5.0
 
 
 class _Stopped(Exception):
@@ -54,10 +62,12 @@ async def run(runtime: "Runtime") -> None:
         runtime.database, runtime.deciders, revive_of(runtime), on_outcome=lambda _, outcome: asking.after([outcome])
     )
     eraser = Eraser(runtime.database, runtime.deciders)
-    beside = [
-        asyncio.create_task(work)
-        for work in (watching.run(runtime), housekeeping.run(runtime), eraser.run(runtime.stopping))
-    ]
+    works = {
+        "watching": lambda: watching.run(runtime),
+        "housekeeping": lambda: housekeeping.run(runtime),
+        "erasing": lambda: eraser.run(runtime.stopping),
+    }
+    beside = [asyncio.create_task(_kept_up(name, work)) for name, work in works.items()]
     try:
         await agenda.run(_UntilStopping(runtime))
     except _Stopped:
@@ -66,3 +76,13 @@ async def run(runtime: "Runtime") -> None:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+
+
+async def _kept_up(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Let a work beside the sweep run to its end; one that fails is reported and begun again."""
+    while True:
+        try:
+            return await work()
+        except Exception:
+            log.exception("work_beside_failed", work=name, again_in=_AGAIN_AFTER)
+        await asyncio.sleep(_AGAIN_AFTER)

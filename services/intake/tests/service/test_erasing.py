@@ -165,3 +165,20 @@ async def test_a_waiting_fact_that_nobody_can_read_keeps_its_place_alone(intake:
     await intake.runtime.database.execute("UPDATE waiting SET record = $1", spoilt)
     await erased(intake, carl)
     assert await waiting(intake) == b"{}"
+
+
+async def test_one_who_cannot_be_erased_keeps_nobody_else_from_it_and_is_tried_by_the_next_process(
+    intake: Standing,
+) -> None:
+    carl, dora = await registered(intake, SECRET, "carl"), await registered(intake, "Dora", "dora")
+    database = intake.runtime.database
+    for contact in (carl, dora):
+        await intake.command(ERP, contact, contract.EraseContact(reason="asked to"))
+    spoil = "UPDATE journal SET data = $2 WHERE subject = $1 AND type = 'intake.contact'"
+    (kept,) = await database.read("SELECT data::text FROM journal WHERE subject = $1 AND type = 'intake.contact'", carl)
+    await database.execute(spoil, carl, '{"version": "of old"}')
+    first = eraser(intake)
+    assert [await first.step(), await first.step()] == [1, 0]
+    await database.execute(spoil, carl, kept["data"])
+    assert [await first.step(), await eraser(intake).step()] == [0, 1]
+    assert SECRET not in await everything(intake)
