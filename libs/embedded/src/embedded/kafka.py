@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -59,10 +60,13 @@ class Kafka:
         port: int | None = None,
         advertised: str | None = None,
         within: float = 120.0,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """`directory` keeps the data; without one, a temporary directory is used and removed at the end.
 
-        `advertised` is the host:port that clients are told to use, when a proxy stands before the broker.
+        `advertised` is the host:port that clients are told to use, when a proxy stands before the broker. `settings`
+        are the broker's own, beside or instead of `SETTINGS`; clients come in by the listener `PLAINTEXT`, which
+        `listener.security.protocol.map` may give another protocol.
         """
         self._temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="throughline-kafka-"))
@@ -71,6 +75,7 @@ class Kafka:
         self._controller_port = 0
         self._advertised = advertised
         self._within = within
+        self._more = dict(settings or {})
         self._child: Child | None = None
 
     def __enter__(self) -> Self:
@@ -175,9 +180,13 @@ class Kafka:
         self._child = child
 
     def _settings(self) -> dict[str, str]:
-        return SETTINGS | {
-            "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
-            "listeners": f"PLAINTEXT://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
-            "log.dirs": str(self._data),
-        }
+        return (
+            SETTINGS
+            | self._more
+            | {
+                "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
+                "listeners": f"PLAINTEXT://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{self._controller_port}",
+                "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+                "log.dirs": str(self._data),
+            }
+        )

@@ -10,6 +10,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
+from chassis import naming
 from chassis.ids import new_id
 from chassis.topics import Topics
 from contracts import registry
@@ -35,7 +36,7 @@ def headers(
     """The headers of an event as its owner would send it; `other` replaces fields of the envelope."""
     fields: dict[str, Any] = {
         "id": new_id(),
-        "source": f"/{prefix}/{event.service}",
+        "source": naming.source(prefix, event.service),
         "type": event.type,
         "version": event.schema_version,
         "time": datetime.now(UTC),
@@ -77,7 +78,7 @@ class Wire:
     async def send(self, topic: str, key: UUID | bytes | None, value: bytes | None, said: Headers) -> None:
         """Put one record on a topic, whatever it is."""
         encoded = str(key).encode() if isinstance(key, UUID) else key
-        await self._producer.send_and_wait(f"{self.prefix}.{topic}", value, encoded, headers=said)
+        await self._producer.send_and_wait(naming.topic(self.prefix, topic), value, encoded, headers=said)
 
     async def send_as_they_are(
         self, topic: str, records: Sequence[tuple[bytes, bytes, list[tuple[bytes, bytes]]]]
@@ -87,7 +88,7 @@ class Wire:
         batch._builder = _DefaultRecordBatchBuilderPy(2, 0, False, -1, -1, -1, 1 << 20)
         for key, value, named in records:
             batch.append(key=key, value=value, timestamp=None, headers=[(_Name(name), each) for name, each in named])
-        await (await self._producer.send_batch(batch, f"{self.prefix}.{topic}", partition=0))
+        await (await self._producer.send_batch(batch, naming.topic(self.prefix, topic), partition=0))
 
     async def tell(self, subject: UUID, sequence: int, event: Event, **other: Any) -> None:
         """Send a fact as its owner would."""
@@ -104,7 +105,7 @@ class Wire:
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
         await consumer.start()
         try:
-            name = f"{self.prefix}.{topic}"
+            name = naming.topic(self.prefix, topic)
             places = [TopicPartition(name, n) for n in sorted(await self._producer.partitions_for(name))]
             consumer.assign(places)
             await consumer.seek_to_beginning(*places)
@@ -119,11 +120,11 @@ class Wire:
     async def committed(self, group: str, topic: str) -> int:
         """How many records of a topic a group has committed, over its partitions."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, group_id=f"{self.prefix}.{group}", enable_auto_commit=False
+            bootstrap_servers=self._bootstrap, group_id=naming.group(self.prefix, group), enable_auto_commit=False
         )
         await consumer.start()
         try:
-            name = f"{self.prefix}.{topic}"
+            name = naming.topic(self.prefix, topic)
             places = [TopicPartition(name, n) for n in await self._producer.partitions_for(name)]
             consumer.assign(places)
             return sum([await consumer.committed(place) or 0 for place in places])
