@@ -156,6 +156,7 @@ async def test_a_worker_waits_for_kafka_alive_but_not_ready(start: Callable[...,
     await eventually(waits, within=120)
     async with httpx2.AsyncClient(base_url=url) as client:
         assert (await client.get("/livez")).status_code == 200
+        assert (await client.get("/readyz")).status_code == 503
         assert (await client.get("/toy/v1/tills")).status_code == 404
     worker.process.send_signal(signal.SIGTERM)
     assert await worker.ended() == 0

@@ -213,6 +213,10 @@ def whole(letter: DeadLetter, sent: Bad) -> None:
     assert kept == [(name, value or None) for name, value in sent.headers]
 
 
+async def of(key: Any, found: Awaitable[dict[Any, Any]]) -> Any:
+    return (await found).get(key)
+
+
 async def _length(found: Awaitable[list[Any]]) -> int:
     return len(await found)
 
@@ -346,9 +350,12 @@ async def test_each_bad_fact_waits_or_is_a_dead_letter_and_its_neighbours_are_de
         await becomes(lambda: waits(process), {(broken, 1): "body-invalid", (broken, 2): "behind", (gap, 2): "gap"})
         await becomes(lambda: wire.committed("billing", STREAM), 13)
         await becomes(lambda: _length(wire.read("workflow.asks")), 1)
+        await wire.tell(broken, 3, note(1))
+        await becomes(lambda: of((broken, 3), waits(process)), "behind")
         await wire.tell(gap, 1, note(2))
         await becomes(lambda: tills(process), {repeated: 6, other: 3, broken: None, gap: 42})
         await becomes(lambda: _length(wire.read("billing.dead-letters")), 2)
+        assert await _length(wire.read("workflow.asks")) == 1
     kept = await letters(wire)
     assert kept[str(other).encode()].reason == "record-too-large"
     assert base64.b64decode(kept[str(other).encode()].original_value or "") == b"x" * MEGABYTE

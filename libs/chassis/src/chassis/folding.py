@@ -195,11 +195,12 @@ class Fold(Generic[S]):
             return Outcome(asked.subject, duplicate=True)
         if entry.subject in self._stuck:
             return self._behind(entry, asked)
+        blocked = entry.blocked if asked.waiting_id is None else None
+        if blocked is not None and blocked != f"gap:{asked.stream}":
+            return self._behind(entry, asked)
         if asked.sequence > last + 1:
             return self._gap(entry, asked, last)
-        if asked.waiting_id is None and entry.blocked is not None:
-            if entry.blocked != f"gap:{asked.stream}":
-                return self._behind(entry, asked)
+        if blocked is not None:
             self.changes.due_now.add(entry.subject)
         return None
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.client import AIOKafkaClient
 from aiokafka.helpers import create_ssl_context
 
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ def options(settings: "CommonSettings") -> dict[str, Any]:
         found["sasl_plain_username"] = settings.kafka_username
         found["sasl_plain_password"] = settings.kafka_password.get_secret_value()
     return found
+
+
+async def silent(client: AIOKafkaClient | None) -> str | None:
+    """None when a broker answers this client now, else what is wrong: a consumer alone never tells."""
+    if client is None:
+        return "not connected yet"
+    return None if await client.force_metadata_update() else "no broker answers"
 
 
 def _path(path: object) -> str | None:

@@ -10,7 +10,7 @@ from faststream.kafka import KafkaBroker
 
 from chassis import naming, telemetry
 from chassis.kafka import options
-from chassis.subscription import QUIET_TOO_LONG, Subscription, Watched, watch
+from chassis.subscription import Subscription, Watched, watch
 
 if TYPE_CHECKING:
     from chassis.service import Runtime
@@ -46,9 +46,9 @@ async def run(runtime: "Runtime", worker: "Worker") -> None:
     keywords = config.builder.keywords  # type: ignore[attr-defined]
     watched = {**keywords, **options(runtime.settings), "metadata_max_age_ms": 10_000}
     config.builder = partial(Watched, **watched)
+    runtime.health.ready_when("kafka", lambda: _silent(subscriptions))
     try:
         await broker.start()
-        runtime.health.ready_when("kafka", lambda: _deaf(subscriptions))
         await _until_stopped(subscriptions, stopping)
     finally:
         for subscription in subscriptions:
@@ -56,11 +56,11 @@ async def run(runtime: "Runtime", worker: "Worker") -> None:
         await broker.stop()
 
 
-async def _deaf(subscriptions: Sequence[Subscription]) -> str | None:
-    if not all(subscription.polled for subscription in subscriptions):
-        return "not polled yet"
-    quiet = max(subscription.quiet_for for subscription in subscriptions)
-    return f"the last good poll was {quiet:.0f} s ago" if quiet > QUIET_TOO_LONG else None
+async def _silent(subscriptions: Sequence[Subscription]) -> str | None:
+    for subscription in subscriptions:
+        if (why := await subscription.silent()) is not None:
+            return why
+    return None
 
 
 async def _until_stopped(subscriptions: Sequence[Subscription], stopping: asyncio.Event) -> None:

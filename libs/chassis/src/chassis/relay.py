@@ -248,6 +248,7 @@ async def run(runtime: "Runtime") -> None:
     )
     resending = Publisher(runtime.prefix, **kafka)
     answers = Answers(runtime.database, resending, runtime.name, runtime.prefix)
+    runtime.health.ready_when("kafka", answers.silent)
     tasks = [
         asyncio.create_task(relay.run(runtime.stopping)),
         asyncio.create_task(answers.run(runtime.stopping, **kafka)),

@@ -17,6 +17,7 @@ from chassis import naming, telemetry
 from chassis.database import AWAY, Database, Unavailable
 from chassis.hearing import HISTORY
 from chassis.ids import jitter
+from chassis.kafka import silent
 from chassis.partition import partition_of
 from chassis.publishing import NotSent, Publisher, Record, record_of
 from chassis.unanswered import Dropping, Unanswered
@@ -60,6 +61,7 @@ class Answers:
         self._streams = {one.name for one in registry.TOPICS if one.owner == service and one.kind == "stream"}
         self._answered: dict[tuple[str, str, UUID | None, int], float] = {}
         self._one_in_bulk = asyncio.Lock()
+        self._consumer: AIOKafkaConsumer | None = None
 
     async def run(self, stopping: asyncio.Event, **kafka: Any) -> None:
         """Answer asks until told to stop. What is away is waited for; publishing never waits for this."""
@@ -91,6 +93,7 @@ class Answers:
         topic = naming.topic(self._prefix, f"{self._service}.asks")
         try:
             await consumer.start()
+            self._consumer = consumer
             consumer.subscribe([topic], listener=Dropping(unanswered, commit))
             while not stopping.is_set():
                 for place, records in (await consumer.getmany(timeout_ms=200, max_records=100)).items():
@@ -98,8 +101,13 @@ class Answers:
                 unanswered.settle()
                 await commit()
         finally:
+            self._consumer = None
             await unanswered.drop_all()
             await consumer.stop()
+
+    async def silent(self) -> str | None:
+        """None when a broker answers now, else what is wrong."""
+        return await silent(self._consumer and self._consumer._client)
 
     async def _answer_all_of(
         self, place: TopicPartition, records: Sequence[Any], unanswered: Unanswered, stopping: asyncio.Event

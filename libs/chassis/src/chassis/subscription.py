@@ -23,6 +23,7 @@ from chassis import lenient
 from chassis.asked import UnknownOutcome
 from chassis.database import AWAY, Unavailable
 from chassis.ids import jitter
+from chassis.kafka import silent
 from chassis.pace import rest_after
 
 log = structlog.get_logger(__name__)
@@ -61,6 +62,10 @@ class Watched(AIOKafkaConsumer):  # type: ignore[misc]
             self.last_ok, self.polled = time.monotonic(), True
         self._found_at = self.last_ok
         return found
+
+    async def silent(self) -> str | None:
+        """None when a broker answers now, else what is wrong."""
+        return await silent(self._client)
 
 
 class Offsets(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -188,6 +193,16 @@ class Subscription:
         """Whether this consumer has ever been polled with success."""
         consumer = self._subscriber.consumer
         return consumer is not None and bool(consumer.polled)
+
+    async def silent(self) -> str | None:
+        """None when this consumer is polled and a broker answers it, else what is wrong."""
+        consumer = self._subscriber.consumer
+        if consumer is None or not self.polled:
+            return "not polled yet"
+        if self.quiet_for > QUIET_TOO_LONG:
+            return f"the last good poll was {self.quiet_for:.0f} s ago"
+        found: str | None = await consumer.silent()
+        return found
 
     async def restart(self) -> None:
         """Stop and start the consumer: a heartbeat that died leaves it deaf for ever otherwise."""
