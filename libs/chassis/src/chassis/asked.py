@@ -18,7 +18,7 @@ class UnknownOutcome(Exception):
 
 
 class StaleVersion(Refused):
-    """Somebody else has edited it since it was read."""
+    """Somebody else has edited it since it was read; `current` is how it stands now."""
 
     slug = "stale-version"
     status = 412
@@ -131,8 +131,9 @@ class Outcome:
 
 
 def refusal_json(refused: Refused) -> str:
-    """A refusal as the table of message ids keeps it."""
-    return to_json({"slug": refused.slug, "status": refused.status, "detail": refused.detail, "facts": refused.facts})
+    """A refusal as the table of message ids keeps it: without what a stale caller was shown."""
+    facts = {name: value for name, value in refused.facts.items() if name != "current"}
+    return to_json({"slug": refused.slug, "status": refused.status, "detail": refused.detail, "facts": facts})
 
 
 def refusal_of(text: str) -> Refused:

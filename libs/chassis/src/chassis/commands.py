@@ -232,6 +232,8 @@ class _Endpoint:
             raise outcome.error
         if outcome.refused is not None:
             response = answer(scope, outcome.refused)
+            if outcome.refused.status == 412:
+                response.headers["etag"] = f'"{outcome.edit_version}"'
             if outcome.replayed:
                 response.headers["idempotent-replay"] = "true"
             await response(scope, receive, send)

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from orjson import loads
+
 from chassis.aggregate import Aggregate, Child
 from chassis.asked import (
     Asked,
@@ -118,8 +120,6 @@ class Fold(Generic[S]):
         return outcome
 
     def _decide(self, entry: Entry[S], asked: Asked) -> Outcome:
-        if asked.expect is not None and asked.expect != entry.edit_version:
-            raise StaleVersion("it was edited meanwhile", edit_version=entry.edit_version)
         aggregate, state, sequence = self.aggregate, entry.state, entry.sequence
         lookup = Lookup(self._documents, self._read, self._reading.holders, self._numbers, asked)
         try:
@@ -128,6 +128,10 @@ class Fold(Generic[S]):
             facts = self._in_vain(state, asked, unknown)
         finally:
             self.missed += lookup.missed
+        if asked.expect is not None and asked.expect != entry.edit_version:
+            # Only after the decision: who may not do this at all learns nothing of how it stands.
+            current = None if state is None else loads(to_json(aggregate.answer(asked.subject, state, ())))
+            raise StaleVersion("it was edited meanwhile", edit_version=entry.edit_version, current=current)
         stated: list[Stated] = []
         children: list[Child] = []
         reactions: list[Reaction] = []

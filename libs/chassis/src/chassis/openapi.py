@@ -19,6 +19,7 @@ _PROBLEM: dict[str, Any] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "trace_id": {"type": "string"},
+        "current": {"type": "object", "description": "With 412: how it stands now; its version is the `ETag`."},
         "errors": {
             "type": "array",
             "items": {

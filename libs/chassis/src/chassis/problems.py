@@ -41,7 +41,11 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
     "not-acceptable": (406, "Not acceptable", "Answers are JSON."),
     "refused": (409, "Refused", "A rule of the business refuses it; `detail` says which."),
     "busy": (409, "Busy", "The same key is still being worked on. Repeat it after `Retry-After` seconds."),
-    "stale-version": (412, "Changed meanwhile", "`If-Match` names an older version. Read it again, then repeat."),
+    "stale-version": (
+        412,
+        "Changed meanwhile",
+        "`If-Match` names an older one. `current` and the `ETag` are today's.",
+    ),
     "too-large": (413, "Body too large", "A body may have 128 KiB."),
     "unsupported-media-type": (415, "Unsupported media type", "Send `application/json`, unencoded."),
     "invalid": (422, "Invalid", "`errors` names each wrong field by JSON Pointer."),
