@@ -23,11 +23,40 @@ def running(pid: int) -> directory.Running:
 
 
 def test_the_installation_that_is_up_here_is_found(tmp_path: Path) -> None:
-    directory.write(tmp_path, running(os.getpid()))
-    found = site.find()
+    with directory.claim(tmp_path):
+        directory.write(tmp_path, running(os.getpid()))
+        found = site.find()
     assert (found.prefix, found.services) == ("acme", {"intake": "http://i"})
     assert found.kafka_options() == {"bootstrap_servers": "127.0.0.1:1"}
     assert found.administrator() == "postgresql://x@y/z"
+
+
+def test_what_a_killed_one_left_is_none(tmp_path: Path) -> None:
+    directory.claim(tmp_path).close()
+    directory.write(tmp_path, running(os.getpid()))
+    with pytest.raises(NotAvailable, match="no installation is up here"):
+        site.find()
+
+
+def test_one_directory_takes_one_installation_at_a_time(tmp_path: Path) -> None:
+    with directory.claim(tmp_path), pytest.raises(NotAvailable, match=r"is up in .* already"):
+        directory.claim(tmp_path)
+    directory.claim(tmp_path).close()
+
+
+def test_old_temporary_directories_without_an_owner_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, young, alive = (directory.temporary() for _ in range(3))
+    for place in (killed, young, alive):
+        directory.claim(place).close()
+    for place in (killed, alive):
+        os.utime(place, (0, 0))
+    with directory.claim(alive):
+        os.utime(alive, (0, 0))
+        assert directory.sweep() == [killed]
+    assert sorted(tmp_path.iterdir()) == sorted((young, alive))
 
 
 def test_without_one_the_command_says_how_to_start_one() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from cli.console import Failed, console, run
 from cli.demo import showing
 from cli.demo.scenes import Played, play_log, play_scenario
 from cli.reconcile.report import line, settled, summary
+from cli.running import directory as places
 from cli.running.installation import Installation
 
 _QUIET_WITHIN = 150.0
@@ -47,10 +47,12 @@ def demo(
 async def _demo(
     requests: int, seed: int, log: Path | None, mapping: Path | None, keep: bool, directory: Path | None
 ) -> dict[str, Any]:
-    temporary = directory is None
-    home = directory or Path(tempfile.mkdtemp(prefix="throughline-demo-"))
-    installation = Installation(home, temporary=temporary)
     stop = up_command.told_to_stop()
+    for left in places.sweep():
+        console.print(f"removed {left}, which a demo that was killed had left")
+    temporary = directory is None
+    home = directory or places.temporary()
+    installation = Installation(home, temporary=temporary)
     begun = time.monotonic()
     work = asyncio.create_task(_work(installation, requests, seed, log, mapping))
     stopped = asyncio.create_task(stop.wait())
@@ -77,7 +79,7 @@ async def _work(
     installation: Installation, requests: int, seed: int, log: Path | None, mapping: Path | None
 ) -> dict[str, Any]:
     begun = time.monotonic()
-    await installation.start(lambda text: console.print(f"[green]✓[/] {text}"))
+    await installation.start(up_command.tell)
     started = time.monotonic()
     if log is not None and mapping is not None:
         played = await play_log(installation, log, mapping)

@@ -15,7 +15,6 @@ from rich.table import Table
 from cli.console import Failed, console, plainly, run
 from cli.running import directory as places
 from cli.running.installation import Installation
-from embedded.errors import NotAvailable
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue")
 _DOWN_WITHIN = 60.0
@@ -31,21 +30,27 @@ def up(
 
 
 async def _up(home: Path, prefix: str) -> None:
-    try:
-        there = places.read(home)
-    except NotAvailable:
-        pass
-    else:
-        raise Failed(f"an installation is up here already (process {there.pid}); `throughline down` stops it")
-    installation = Installation(home, temporary=False, prefix=prefix)
     stop = told_to_stop()
+    installation = Installation(home, temporary=False, prefix=prefix)
+    starting = asyncio.create_task(installation.start(tell))
+    stopped = asyncio.create_task(stop.wait())
     try:
-        await installation.start(lambda text: console.print(f"[green]✓[/] {text}"))
-        console.print(panel(installation))
-        await _until(stop, installation)
-    finally:
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            console.print(panel(installation))
+            await _until(stop, installation)
         console.print("stopping…")
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        stopped.cancel()
         await installation.stop()
+
+
+def tell(text: str) -> None:
+    """Show a step that is done."""
+    console.print(f"[green]✓[/] {text}")
 
 
 def told_to_stop() -> asyncio.Event:
@@ -97,6 +102,8 @@ def panel(installation: Installation) -> Panel:
         table.add_row(name, f"{address}/{name}/v1")
     table.add_row("Kafka", running.kafka)
     table.add_row("mail sink", running.smtp or "")
+    if installation.home != places.home():
+        table.add_row("for the command", f"export THROUGHLINE_HOME={installation.home}")
     table.add_row("a token", "throughline token LOGIN --scope 'requests:read requests:write'")
     return Panel(table, title="Throughline is up", expand=False)
 

@@ -1,12 +1,23 @@
 """Where a running installation keeps its data, and how other commands find it."""
 
+import asyncio
+import fcntl
 import json
 import os
+import shutil
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import IO
 
+from chassis.clock import utc_now
 from embedded.errors import NotAvailable
+from embedded.process import guards
+
+_TEMPORARY = "throughline-demo-"
+_GONE_WITHIN = 30.0
+_YOUNG = 10.0
+"""Seconds in which a directory may not have been claimed yet by who made it."""
 
 
 @dataclass
@@ -42,6 +53,29 @@ def home() -> Path:
     return path
 
 
+def claim(directory: Path) -> IO[bytes]:
+    """Make this the process whose installation lies here, until it closes what is returned or ends, however it ends.
+
+    Raises NotAvailable when there is one already.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / "lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise NotAvailable(f"an installation is up in {directory} already; `throughline down` stops it") from None
+    return lock
+
+
+def _claimed(directory: Path) -> bool:
+    try:
+        claim(directory).close()
+    except NotAvailable:
+        return True
+    return False
+
+
 def write(directory: Path, running: Running) -> None:
     """Say that an installation is up, in one step: a reader sees all of it or nothing."""
     handle, name = tempfile.mkstemp(dir=directory)
@@ -51,16 +85,46 @@ def write(directory: Path, running: Running) -> None:
 
 
 def read(directory: Path | None = None) -> Running:
-    """The installation that is up here; raises NotAvailable when none is."""
-    path = (directory or home()) / "running.json"
+    """The installation that is up here; raises NotAvailable when none is, whatever one that was killed has left."""
+    place = directory or home()
     try:
-        running = Running(**json.loads(path.read_text()))
-        os.kill(running.pid, 0)
+        running = Running(**json.loads((place / "running.json").read_text()))
     except (OSError, ValueError, TypeError):
-        raise NotAvailable("no installation is up here; `throughline up` starts one") from None
+        running = None
+    if running is None or not _claimed(place):
+        raise NotAvailable("no installation is up here; `throughline up` starts one")
     return running
 
 
-def forget(directory: Path) -> None:
-    """Say that it is down."""
+def forget(directory: Path) -> bool:
+    """Say that none is up; whether one was said to be."""
+    said = (directory / "running.json").exists()
     (directory / "running.json").unlink(missing_ok=True)
+    return said
+
+
+async def left_alone(directory: Path) -> None:
+    """Return when no process of an installation that was killed works here any more; raises NotAvailable."""
+    deadline = asyncio.get_running_loop().time() + _GONE_WITHIN
+    while left := guards(directory):
+        if asyncio.get_running_loop().time() > deadline:
+            raise NotAvailable(f"processes {left} of an installation that was killed do not end")
+        await asyncio.sleep(0.1)
+
+
+def temporary() -> Path:
+    """A directory for an installation that leaves nothing behind. Other users of the machine may not look into it."""
+    return Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+
+
+def sweep() -> list[Path]:
+    """Remove temporary directories whose installation was killed together with all that would have removed them."""
+    old = [
+        place
+        for place in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*")
+        if (place / "lock").exists() and utc_now().timestamp() - place.stat().st_mtime > _YOUNG
+    ]
+    left = [place for place in old if os.access(place, os.W_OK) and not _claimed(place) and not guards(place)]
+    for place in left:
+        shutil.rmtree(place, ignore_errors=True)
+    return left

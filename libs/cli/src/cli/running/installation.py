@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from chassis.issuer import Issuer
 from chassis.provision import Provided, provision
@@ -37,18 +38,23 @@ class Installation:
         self.temporary = temporary
         self.sink = Sink()
         self.forks = ForkServer(home, remove=home if temporary else None)
-        self.watch = Watch(self.forks)
+        self.watch = Watch(self.forks, moved=lambda: places.write(self.home, self.running()))
         self.issuer = Issuer(home / "issuer", ISSUER)
         self.kafka: Kafka | None = None
         self.postgres: Postgres | None = None
         self.bootstrap = ""
         self.admin_url = ""
         self._watches: list[asyncio.Task[None]] = []
+        self._claim: IO[bytes] | None = None
+        self._in_hand: set[asyncio.Future[None]] = set()
         self.server_restarts = 0
 
     async def start(self, say: Say) -> None:
         """Bring everything up, telling each step; raises NotStarted or NotAvailable with one clear line."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        self._claim = places.claim(self.home)
+        if places.forget(self.home):
+            say(f"the last installation in {self.home} was killed; this one goes on with its data")
+        await places.left_alone(self.home)
         self.forks.start()
         await self.sink.start()
         _, provided = await asyncio.gather(self._start_kafka(say), self._start_postgres(say))
@@ -65,10 +71,13 @@ class Installation:
         for watch in self._watches:
             watch.cancel()
         await self.watch.stop()
+        await asyncio.gather(*self._in_hand, return_exceptions=True)
         servers = (self.kafka, self.postgres, self.forks)
         await asyncio.gather(*(asyncio.to_thread(server.stop) for server in servers if server is not None))
         await self.sink.stop()
-        places.forget(self.home)
+        if self._claim is not None:
+            places.forget(self.home)
+            self._claim.close()
 
     def running(self) -> places.Running:
         """What other commands need to know."""
@@ -87,6 +96,13 @@ class Installation:
         """A token of the development issuer."""
         return self.issuer.token(login, scopes, seconds=seconds)
 
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        """Do it in a thread, to its end: what is begun must be ended before it can be stopped."""
+        future = asyncio.ensure_future(asyncio.to_thread(work))
+        self._in_hand.add(future)
+        future.add_done_callback(self._in_hand.discard)
+        await asyncio.shield(future)
+
     # -- servers -------------------------------------------------------------------------------------------------
 
     async def _start_kafka(self, say: Say) -> None:
@@ -94,7 +110,7 @@ class Installation:
         self.bootstrap = os.environ.get("KAFKA_BOOTSTRAP", "")
         if not self.bootstrap:
             self.kafka = Kafka(self.home / "kafka")
-            await asyncio.to_thread(self.kafka.start)
+            await self._in_thread(self.kafka.start)
             self.bootstrap = self.kafka.bootstrap
         await broker.prepare(self.bootstrap, self.prefix, PARTITIONS)
         say(f"Kafka at {self.bootstrap}, with its topics")
@@ -104,7 +120,7 @@ class Installation:
         self.admin_url = os.environ.get("DATABASE_URL", "")
         if not self.admin_url:
             self.postgres = Postgres(self.home / "postgres")
-            await asyncio.to_thread(self.postgres.start)
+            await self._in_thread(self.postgres.start)
             self.admin_url = self.postgres.url()
         packages = {name: f"{name}.migrations" for name in SERVICES}
         provided = await provision(self.admin_url, packages, prefix=self.prefix)
@@ -117,7 +133,7 @@ class Installation:
             if not server.running:
                 self.server_restarts += 1
                 with contextlib.suppress(NotStarted):  # tried again at the next look
-                    await asyncio.to_thread(server.restart)
+                    await self._in_thread(server.restart)
             await asyncio.sleep(_LOOK_EVERY)
 
     # -- services ------------------------------------------------------------------------------------------------

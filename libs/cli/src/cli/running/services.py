@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,9 @@ class Process:
         return self.directory / f"{self.name}.port"
 
     def start(self, forks: ForkServer) -> None:
-        """Start it; on its old port when it had one, so that its address stays."""
+        """Start it; on its old port when it had one, so that its address stays; on another if that did not work."""
+        if self.child is not None and not self.listening:
+            self.port = 0
         self.port_file.unlink(missing_ok=True)
         arguments = ["--role", self.role, "--port", str(self.port), "--port-file", str(self.port_file)]
         self.child = forks.fork(self.module, arguments, {**os.environ, **self.environment}, self.log)
@@ -80,8 +82,10 @@ class Process:
 class Watch:
     """Keeps processes running: one that ends unasked is started again at once, within 5 s at the most."""
 
-    def __init__(self, forks: ForkServer) -> None:
+    def __init__(self, forks: ForkServer, moved: Callable[[], None] = lambda: None) -> None:
+        """`moved` is called when a process that was started again has got another address."""
         self.processes: dict[str, Process] = {}
+        self._moved = moved
         self._forks = forks
         self._task: asyncio.Task[None] | None = None
 
@@ -113,6 +117,9 @@ class Watch:
     async def _look(self) -> None:
         while True:
             for process in self.processes.values():
+                address = process.address
+                if process.listening and process.address != address:
+                    self._moved()
                 if self._died(process):
                     process.restarts += 1
                     process.paused_until = time.monotonic() + min(4.0, 0.25 * 2 ** min(process.restarts, 4))
