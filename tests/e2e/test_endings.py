@@ -81,8 +81,15 @@ def playing(place: Place) -> bool:
     return found is not None and (found / "running.json").exists()
 
 
-@pytest.mark.parametrize("moment", [starting, playing])
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("how", "moment"),
+    [
+        (signal.SIGINT, starting),
+        (signal.SIGTERM, playing),
+        (signal.SIGKILL, starting),
+        (signal.SIGKILL, playing),
+    ],
+)
 async def test_a_demo_that_is_interrupted_or_killed_leaves_nothing(
     place: Place, how: signal.Signals, moment: object
 ) -> None:
