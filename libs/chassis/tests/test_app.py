@@ -131,6 +131,20 @@ async def test_an_api_accepts_with_kafka_away_and_drains_to_status_0(
     assert api.lines()[-1]["event"] == "drained"
 
 
+async def test_a_process_that_kills_itself_after_the_commit_has_kept_what_it_never_answered(
+    start: Callable[..., Started], tmp_path: Path
+) -> None:
+    doomed, said = start("api", THROUGHLINE_FAILPOINTS="group.committed=kill@2"), headers(tmp_path)
+    async with httpx2.AsyncClient(base_url=await doomed.url()) as client:
+        assert (await client.post("/toy/v1/tills", json={"amount": 3}, headers=headers(tmp_path))).status_code == 201
+        with pytest.raises(httpx2.TransportError):
+            await client.post("/toy/v1/tills", json={"amount": 4}, headers=said)
+    assert await doomed.ended() == -signal.SIGKILL
+    async with httpx2.AsyncClient(base_url=await start("api").url()) as client:
+        answer = await client.post("/toy/v1/tills", json={"amount": 4}, headers=said)
+    assert (answer.status_code, answer.headers["idempotent-replay"]) == (201, "true")
+
+
 async def test_requests_in_hand_are_answered_while_the_process_drains(
     start: Callable[..., Started], tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from chassis.database import Database
 from chassis.decider import Decider
 from chassis.decision import changed
 from chassis.documents import Documents
-from chassis.refolding import Reshaping
+from chassis.refolding import Reshaping, in_order
 from chassis.writing import Writer
 from testkit import toy
 from testkit.toy import Add, CountAt, Receipt, Take, Till, asked, heard
@@ -117,3 +117,13 @@ async def test_a_state_that_this_release_cannot_read_is_mended(database: Databas
     assert await Reshaping(database, [NEXT]).page() == 1
     assert (await next_release(database).handle(asked(till, Take(1)))).refused is None
     assert (await row(database, till))["state"]["total"] == 4
+
+
+def test_facts_of_two_groups_are_folded_in_the_order_they_were_recorded_in() -> None:
+    drafted, published = {"grp": 3, "seq": 9, "recorded_at": 1}, {"grp": 1, "seq": 2, "recorded_at": 2}
+    assert in_order([published, drafted]) == [drafted, published]
+
+
+def test_facts_of_one_group_are_folded_by_their_numbers_even_when_the_clock_went_back() -> None:
+    first, second = {"grp": 3, "seq": 1, "recorded_at": 2}, {"grp": 3, "seq": 2, "recorded_at": 1}
+    assert in_order([first, second]) == [first, second]

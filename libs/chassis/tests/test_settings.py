@@ -52,6 +52,8 @@ def test_secrets_come_from_files_and_are_not_printed(tmp_path: Path) -> None:
         ({"THROUGHLINE_JWKS_URL": "http://x"}, "THROUGHLINE_JWKS_URL: must be https:// in production"),
         ({"TOY_KAFKA_SECURITY": "SASL_SSL"}, "TOY_KAFKA_SECURITY: needs kafka_username and kafka_password"),
         ({"THROUGHLINE_ENV": "prod"}, "THROUGHLINE_ENV: input should be 'production', 'development' or 'test'"),
+        ({"TOY_FAILPOINTS": "relay.sent=kill"}, "TOY_FAILPOINTS: are for env test alone"),
+        ({"TOY_FAILPOINTS": "relay.sent=die"}, "TOY_FAILPOINTS: 'relay.sent=die' is not NAME=kill[@n] or"),
         ({"TOY_ISSUER_FILE": "/nowhere"}, "TOY_ISSUER_FILE: /nowhere cannot be read (FileNotFoundError)"),
     ],
 )

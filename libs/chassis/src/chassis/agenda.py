@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from chassis import telemetry
+from chassis import failpoints, telemetry
 from chassis.aggregate import Aggregate
 from chassis.asked import Asked, Outcome
 from chassis.database import AWAY, LOST, Database, Unavailable
@@ -95,6 +95,8 @@ class Agenda:
             await connection.execute("SET LOCAL enable_bitmapscan = off")
             subjects = [row["id"] for row in await connection.fetch(query)]
             if subjects:
+                if failpoints.armed is not None:
+                    await failpoints.armed.reach("agenda.locked")
                 subjects.sort()
                 self.fired += await decider.sweep(
                     connection,

@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from aiokafka.errors import KafkaError
 
-from chassis import apart, door, logs, relay, stream, telemetry, timers, wiring
+from chassis import apart, door, failpoints, logs, relay, stream, telemetry, timers, wiring
 from chassis.apart import Other
 from chassis.database import AWAY, Unavailable
 from chassis.schema import behind
@@ -41,6 +41,7 @@ def run(service: Service, settings: type[ServiceSettings]) -> None:
     read = read_or_exit(settings, service.name)
     if options.port is not None:
         read = read.model_copy(update={"port": options.port, "port_file": options.port_file})
+    failpoints.arm(read.failpoints)
     role = options.role
     other = apart.fork() if role == "all" else None
     if other is not None and other.pid is None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from chassis import telemetry
+from chassis import failpoints, telemetry
 from chassis.aggregate import Aggregate
 from chassis.asked import Asked, Outcome, UnknownOutcome
 from chassis.database import AWAY, LOST, Database, Unavailable
@@ -118,6 +118,8 @@ class Decider(Generic[S]):
         fold, outcomes = self._decide(batch, reading)
         if fold.missed and await self._documents.fetch(fold.missed):
             fold, outcomes = self._decide(batch, reading)
+        if failpoints.armed is not None:
+            await failpoints.armed.reach("batch.decided")
         return fold, outcomes
 
     def _decide(
@@ -143,6 +145,8 @@ class Decider(Generic[S]):
         sent = False
         try:
             async with (await self._database.writes()).acquire() as connection:
+                if failpoints.armed is not None:
+                    await failpoints.armed.reach("commit.before")
                 sent = True
                 await connection.execute(write.sql, *write.arguments)
         except LOST as error:
@@ -153,6 +157,8 @@ class Decider(Generic[S]):
             if sent:
                 raise UnknownOutcome(str(error) or type(error).__name__) from error
             raise Unavailable(str(error) or type(error).__name__) from error
+        if failpoints.armed is not None:
+            await failpoints.armed.reach("commit.after")
         self._written(write)
 
     def _written(self, write: Write) -> None:
@@ -209,6 +215,8 @@ class Decider(Generic[S]):
                 write = self._writer.write(fold)
                 if write.facts or write.arguments:
                     await connection.execute(write.sql, *write.arguments)
+                if failpoints.armed is not None:
+                    await failpoints.armed.reach("commit.before")
                 sent = True
         except LOST as error:
             raise _Lost(type(error).__name__) from error
@@ -216,6 +224,8 @@ class Decider(Generic[S]):
             raise _lost(error) from error
         except AWAY as error:
             raise (UnknownOutcome if sent else Unavailable)(str(error) or type(error).__name__) from error
+        if failpoints.armed is not None:
+            await failpoints.armed.reach("commit.after")
         self._written(write)
         places = [n for n, asked in rest if asked.subject not in busy]
         left = [(n, asked) for n, asked in rest if asked.subject in busy]
@@ -271,6 +281,8 @@ class Decider(Generic[S]):
         }
         write = self._writer.write(fold, swept=swept)
         await connection.execute(write.sql, *write.arguments)
+        if failpoints.armed is not None:
+            await failpoints.armed.reach("agenda.swept")
         self._written(write)
         return len(batch)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from chassis import naming, telemetry, upkeep
+from chassis import failpoints, naming, telemetry, upkeep
 from chassis.database import Database
 from chassis.groups import BEGINNING, POLL, Group
 from chassis.kafka import options
@@ -223,7 +223,11 @@ class Relay:
     async def _save(self) -> None:
         moved = self._moved()
         rows = [group.row() for group in moved]
+        if failpoints.armed is not None and moved:
+            await failpoints.armed.reach("relay.sent")
         await self._lease.save([group.number for group in moved], rows)
+        if failpoints.armed is not None and moved:
+            await failpoints.armed.reach("relay.saved")
         self._saved_at = time.monotonic()
         for group, row in zip(moved, rows, strict=True):
             group.kept = row

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from chassis import failpoints
+
 PREFIX = "THROUGHLINE_"
 
 Count = Annotated[int, Field(ge=1)]
@@ -113,8 +115,16 @@ class ServiceSettings(CommonSettings):
     """Where spans go (`http://collector:4318`); none are made without it."""
     trace_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
     """The part of requests traced that come without a sampled `traceparent`."""
+    failpoints: str = ""
+    """Where this process kills or pauses itself, such as `relay.sent=kill@7`. Refused unless `env` is `test`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+
+    @field_validator("failpoints")
+    @classmethod
+    def _are_failpoints(cls, text: str) -> str:
+        failpoints.parse(text)
+        return text
 
     @field_validator("jwks_url")
     @classmethod
@@ -129,6 +139,12 @@ class ServiceSettings(CommonSettings):
         if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must begin with postgresql://")
         return url
+
+    @model_validator(mode="after")
+    def _fails_only_in_tests(self) -> Self:
+        if self.failpoints and self.env != "test":
+            raise ValueError("failpoints are for env test alone")
+        return self
 
     @model_validator(mode="after")
     def _keys_are_safe(self) -> Self:

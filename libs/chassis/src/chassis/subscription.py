@@ -19,7 +19,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
 
-from chassis import lenient
+from chassis import failpoints, lenient
 from chassis.asked import UnknownOutcome
 from chassis.database import AWAY, Unavailable
 from chassis.ids import jitter
@@ -90,8 +90,12 @@ class Offsets(ConsumerRebalanceListener):  # type: ignore[misc]
         assigned = consumer.assignment()
         mine = {place: offset for place, offset in applied.items() if place in assigned}
         try:
+            if failpoints.armed is not None:
+                await failpoints.armed.reach("offsets.before")
             async with asyncio.timeout(_COMMIT_WITHIN):
                 await consumer.commit(mine)
+            if failpoints.armed is not None:
+                await failpoints.armed.reach("offsets.after")
         except (KafkaError, TimeoutError) as error:
             log.warning("offsets_not_committed", error=repr(error))
             self._applied = {**mine, **self._applied}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
+from chassis import failpoints
 from chassis.asked import Asked, KeyReused, Outcome
 
 _BATCH = 500
@@ -55,6 +56,8 @@ class Together:
                     if not future.cancelled():
                         future.set_exception(error)
                 continue
+            if failpoints.armed is not None:
+                await failpoints.armed.reach("group.committed")
             for (asked, future), outcome in zip(taken, outcomes, strict=True):
                 self._in_flight.pop(asked.id, None)
                 if not future.cancelled():

@@ -1,0 +1,87 @@
+"""`python -m testkit.chaos --faults quick --seeds 1`: a site per seed, every fault on it, the matrix at the end."""
+
+import argparse
+import asyncio
+import logging
+import random
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from testkit.chaos.auditor import INVARIANTS
+from testkit.chaos.catalogue import UnknownFault, chosen, needs_links
+from testkit.chaos.experiment import Result, Shape, experiment, furnish
+from testkit.chaos.matrix import figures, matrix, told
+from testkit.chaos.operations import Operations
+from testkit.chaos.site import Site
+
+
+def say(text: str) -> None:
+    """Print at once: a session takes long."""
+    print(text, flush=True)
+
+
+async def session(faults: list[str], seeds: list[int], shape: Shape) -> list[Result]:
+    """Every fault with every seed; a new installation for each seed, the faults on it in an order of the seed's."""
+    results = []
+    for seed in seeds:
+        home = Path(tempfile.mkdtemp(prefix="throughline-chaos-"))
+        site = Site(home, proxied=needs_links(faults))
+        try:
+            await site.start(say)
+            await furnish(site)
+            results += await on_site(site, faults, seed, shape)
+        finally:
+            await site.stop()
+            shutil.rmtree(home, ignore_errors=True)
+    return results
+
+
+async def on_site(site: Site, faults: list[str], seed: int, shape: Shape) -> list[Result]:
+    """The faults one after the other. A violation is told of the run after which it is first seen."""
+    operations, known, results = Operations(), set(), []
+    for name in random.Random(seed).sample(faults, len(faults)):
+        result = await experiment(site, name, seed, shape, operations)
+        seen = set(result.violations)
+        result.violations = [violation for violation in result.violations if violation not in known]
+        known |= seen
+        results.append(result)
+        say(told(result))
+    return results
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status 1 when a promise was broken, when a fault did not strike, or when a site did not recover."""
+    options = _options(arguments)
+    try:
+        faults = chosen(options.faults)
+    except UnknownFault as unknown:
+        print(f"chaos: {unknown}", file=sys.stderr)
+        return 2
+    first = options.seed if options.seed is not None else secrets.randbelow(1_000_000)
+    seeds = [first + n for n in range(options.seeds)]
+    say(f"chaos: seeds {seeds}, faults {', '.join(faults)}; again with --seed {first} --seeds {options.seeds}")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    shape = Shape(options.seconds, options.rate, options.lasts)
+    results = asyncio.run(session(faults, seeds, shape))
+    say("\n" + matrix(results) + "\n\n" + figures(results))
+    for invariant, promise in INVARIANTS.items():
+        say(f"  {invariant}: {promise}")
+    return 1 if any(result.failed for result in results) else 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m testkit.chaos", description=__doc__)
+    parser.add_argument("--faults", default="quick", help="faults and sets of them, by name, with commas")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds")
+    parser.add_argument("--seed", type=int, help="the first seed; a new one without it")
+    parser.add_argument("--seconds", type=float, default=40.0, help="how long requests begin")
+    parser.add_argument("--rate", type=float, default=2.0, help="requests a second that begin")
+    parser.add_argument("--lasts", type=float, default=12.0, help="seconds that a fault lasts")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,65 @@
+"""The auditor: which promise was broken, by which request, and how one can see it.
+
+Pure: evidence in, violations out. Each check bites in `libs/testkit/tests/test_auditor.py`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from testkit.chaos.evidence import Evidence
+from testkit.chaos.laws import acceptance, approvals, books, clocks, order, states
+
+INVARIANTS = {
+    "I1": "what was accepted is there, once; what nobody answered is there once or not at all",
+    "I2": "nothing refers to a request that does not exist",
+    "I3": "one answer of billing per close; lines, invoice and series add up",
+    "I4": "one message per cause, recipient and template; no mail twice",
+    "I5": "one decision per approval",
+    "I6": "one breach per clock, never early, none for what was resolved in time",
+    "I7": "every row is the fold of its facts",
+    "I8": "first occurrences are 1..n; everybody has heard all of it",
+    "I11": "nothing waits, nothing is due, nothing is unsent after the heal",
+}
+
+
+class Violation(NamedTuple):
+    """One broken promise."""
+
+    invariant: str
+    name: str
+    where: str
+    evidence: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} {self.name}: {self.where} ({self.evidence})"
+
+
+Broken = tuple[str, str, str]
+"""(name, where, evidence)"""
+Law = Callable[[Evidence], Iterator[Broken]]
+
+LAWS: dict[str, tuple[Law, ...]] = {
+    "I1": (acceptance.accepted_is_there, acceptance.unknown_at_most_once, acceptance.acts_happen_once, books.existence),
+    "I2": (acceptance.nothing_from_nothing,),
+    "I3": (books.billing, books.invoices_add_up),
+    "I4": (books.messages, books.no_mail_twice),
+    "I5": (books.approvals, approvals.one_decision),
+    "I6": (clocks.breaches,),
+    "I7": (states.rows_are_folds,),
+    "I8": (order.no_gaps, order.told_is_published, order.heard_is_told, order.event_ids_are_unique),
+    "I11": (order.nothing_is_left,),
+}
+
+
+def audit(evidence: Evidence) -> list[Violation]:
+    """Every violation of every invariant, in the order of the invariants."""
+    return [
+        Violation(invariant, *broken) for invariant, laws in LAWS.items() for law in laws for broken in law(evidence)
+    ]
+
+
+def by_invariant(violations: list[Violation]) -> dict[str, int]:
+    """How many of each, the clean ones too."""
+    counted = Counter(violation.invariant for violation in violations)
+    return {invariant: counted[invariant] for invariant in INVARIANTS}

@@ -1,0 +1,152 @@
+"""Which faults there are, by name, and what a seed makes of each."""
+
+import random
+from collections.abc import Callable, Iterable
+
+from chassis.failpoints import POINTS
+from contracts.registry import SERVICES
+from testkit.chaos.faults import (
+    AtFailpoint,
+    Both,
+    Fault,
+    Frozen,
+    Killed,
+    Link,
+    Restarted,
+    ServerFrozen,
+    ServerKilled,
+    ServerStopped,
+)
+from testkit.chaos.site import Site
+
+Make = Callable[[Site, random.Random], Fault]
+
+_ROLE_OF = {
+    "batch.decided": ("", "-worker"),
+    "commit.before": ("", "-worker"),
+    "commit.after": ("", "-worker"),
+    "group.committed": ("",),
+    "offsets.before": ("-worker",),
+    "offsets.after": ("-worker",),
+    "relay.sent": ("-relay",),
+    "relay.saved": ("-relay",),
+    "agenda.locked": ("-timers",),
+    "agenda.swept": ("-timers",),
+}
+_BY_HTTP = ("intake", "workflow", "billing")
+"""Services that the load calls over HTTP often enough."""
+_WITH_TIMERS = ("workflow",)
+
+
+def _everybody(site: Site, suffix: str) -> list[str]:
+    return [name for name in site.watch.processes if name.endswith(suffix) if suffix or "-" not in name]
+
+
+def _killed(suffix: str) -> Make:
+    def make(site: Site, chance: random.Random) -> Fault:
+        return Killed(site, [chance.choice(_everybody(site, suffix))])
+
+    return make
+
+
+def _failpoint(point: str) -> Make:
+    def make(site: Site, chance: random.Random) -> Fault:
+        suffix = chance.choice(_ROLE_OF[point])
+        services = {"": _BY_HTTP, "-timers": _WITH_TIMERS}.get(suffix, SERVICES)
+        if suffix == "-worker":
+            services = ("workflow", "billing", "notifications")
+        passage = 1 if suffix == "-timers" else chance.randrange(2, 9)
+        return AtFailpoint(site, chance.choice(services) + suffix, point, passage)
+
+    return make
+
+
+def _kafka_link(how: str) -> Make:
+    return lambda site, chance: Link("kafka", site.kafka_link, how, chance)
+
+
+def _postgres_link(how: str) -> Make:
+    return lambda site, chance: Link("postgres", site.postgres_link, how, chance)
+
+
+def _kafka_killed(site: Site, chance: random.Random) -> Fault:
+    assert site.kafka is not None
+    return ServerKilled("kafka", site.kafka)
+
+
+def _kafka_frozen(site: Site, chance: random.Random) -> Fault:
+    assert site.kafka is not None
+    return ServerFrozen("kafka", site.kafka)
+
+
+def _postgres_killed(site: Site, chance: random.Random) -> Fault:
+    assert site.postgres is not None
+    return ServerKilled("postgres", site.postgres)
+
+
+def _postgres_stopped(site: Site, chance: random.Random) -> Fault:
+    assert site.postgres is not None
+    return ServerStopped("postgres", site.postgres)
+
+
+def _storm(site: Site, chance: random.Random) -> Fault:
+    first, second = chance.sample([_kafka_killed, _postgres_killed, _killed("-worker"), _killed("-relay")], 2)
+    return Both(first(site, chance), second(site, chance))
+
+
+FAULTS: dict[str, Make] = {
+    "kill-api": _killed(""),
+    "kill-worker": _killed("-worker"),
+    "kill-relay": _killed("-relay"),
+    "kill-timers": _killed("-timers"),
+    "kill-sender": lambda site, chance: Killed(site, ["notifications-sender"]),
+    "kill-all": lambda site, chance: Killed(site, chance.sample(list(site.watch.processes), len(site.watch.processes))),
+    **{f"at-{point}": _failpoint(point) for point in POINTS},
+    "rolling": lambda site, chance: Restarted(site, chance.sample(list(site.watch.processes), 6)),
+    "freeze-worker": lambda site, chance: Frozen(site, [chance.choice(_everybody(site, "-worker"))]),
+    "freeze-relay": lambda site, chance: Frozen(site, [chance.choice(_everybody(site, "-relay"))]),
+    "kafka-kill": _kafka_killed,
+    "kafka-away": _kafka_frozen,
+    "postgres-kill": _postgres_killed,
+    "postgres-stop": _postgres_stopped,
+    **{f"kafka-link-{how}": _kafka_link(how) for how in ("slow", "stall", "reset", "cut", "away")},
+    **{f"postgres-link-{how}": _postgres_link(how) for how in ("slow", "stall", "reset", "cut", "away")},
+    "storm": _storm,
+}
+"""Every fault by name."""
+
+SETS: dict[str, tuple[str, ...]] = {
+    "thin": ("kill-api",),
+    "quick": ("kill-worker", "at-relay.sent", "kafka-kill", "postgres-kill"),
+    "F1": (
+        "kill-api", "kill-worker", "kill-relay", "kill-timers", "kill-sender", "kill-all",
+        *(f"at-{point}" for point in POINTS),
+    ),
+    "F2": ("rolling",),
+    "F3": ("freeze-worker", "freeze-relay"),
+    "F4": ("kafka-kill", "kafka-away"),
+    "F6": ("postgres-kill", "postgres-stop"),
+    "F7": tuple(name for name in FAULTS if "-link-" in name),
+    "F18": ("storm",),
+    "all": tuple(FAULTS),
+}  # fmt: skip
+"""Faults that are asked for together, most by their number."""
+
+
+class UnknownFault(ValueError):
+    """No fault and no set has this name."""
+
+
+def chosen(names: str) -> list[str]:
+    """`quick,F3,kafka-away` as faults, each once."""
+    found: dict[str, None] = {}
+    for name in filter(None, names.split(",")):
+        if name not in SETS and name not in FAULTS:
+            raise UnknownFault(f"{name!r} is none of {', '.join([*SETS, *FAULTS])}")
+        found |= dict.fromkeys(SETS.get(name, (name,)))
+    return list(found)
+
+
+def needs_links(faults: Iterable[str]) -> bool:
+    """Whether the servers must stand behind proxies."""
+    return any("-link-" in name for name in faults)

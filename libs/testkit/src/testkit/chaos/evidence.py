@@ -1,0 +1,141 @@
+"""What an auditor looks at after a run: the ledger of operations, the facts on the topics, what the schemas hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from chassis.aggregate import Aggregate
+from chassis.journal import to_json
+from chassis.refolding import in_order
+from chassis.service import Service
+from cli.clients import Where, schemas
+from cli.reconcile.heard import Heard
+from cli.reconcile.reading import facts
+from testkit.chaos.operations import Operations
+
+_ROWS = "SELECT id, sequence, heard::text, state::text FROM {table}"
+_JOURNAL = (
+    "SELECT grp, recorded_at, event_id, topic, type, version, subject, sequence, data::text, personal::text, "
+    "private::text FROM journal ORDER BY subject, seq"
+)
+_WAITING = "SELECT subject, reason, detail, attempts FROM waiting"
+_LETTERS = "SELECT reason, detail FROM dead_letters WHERE resolved_at IS NULL"
+_UNSENT = (
+    "SELECT count(*) FROM journal j JOIN relay_cursor c USING (grp) "
+    "WHERE j.topic IS NOT NULL AND (j.seq > c.high OR j.seq = ANY(c.holes))"
+)
+_DUE = "SELECT count(*) FROM wake WHERE at <= clock_timestamp()"
+
+
+class Row(NamedTuple):
+    """An aggregate's row, and what its facts fold to."""
+
+    aggregate: str
+    subject: UUID
+    sequence: int
+    heard: Mapping[str, int]
+    state: Any
+    folded: Any
+
+
+class Stated(NamedTuple):
+    """A row of the journal, as far as it is looked at."""
+
+    event_id: UUID
+    topic: str | None
+    type: str
+    subject: UUID
+    sequence: int | None
+
+
+@dataclass
+class Shelf:
+    """What one service's schema holds."""
+
+    rows: list[Row] = field(default_factory=list)
+    journal: list[Stated] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    letters: list[str] = field(default_factory=list)
+    unsent: int = 0
+    due: int = 0
+
+    def of(self, aggregate: str) -> dict[UUID, Row]:
+        """The rows of one kind of aggregate."""
+        return {row.subject: row for row in self.rows if row.aggregate == aggregate}
+
+
+@dataclass
+class Evidence:
+    """Everything at one moment. `mails` counts each Message-ID that the mail sink took."""
+
+    operations: Operations
+    facts: list[Heard] = field(default_factory=list)
+    shelves: dict[str, Shelf] = field(default_factory=dict)
+    mails: Mapping[str, int] = field(default_factory=dict)
+
+
+@cache
+def service(name: str) -> Service:
+    """A service as its own `main` declares it."""
+    found: Service = import_module(f"{name}.main").SERVICE
+    return found
+
+
+def per_request(name: str) -> Aggregate[Any]:
+    """The aggregate of which a service has one per request."""
+    stream = service(name).stream
+    assert stream is not None
+    return stream.into
+
+
+def heard_by(name: str) -> tuple[str, ...]:
+    """The streams that a service keeps positions of."""
+    stream = service(name).stream
+    return stream.topics if stream is not None else ()
+
+
+async def gather(where: Where, bootstrap: str, operations: Operations, mails: Mapping[str, int]) -> Evidence:
+    """Read it all. Schemas come first, so that what stands in them can be asked for on the topics."""
+    evidence = Evidence(operations, mails=dict(mails))
+    async with schemas(where) as visits:
+        async for name, connection in visits:
+            evidence.shelves[name] = await _shelf(name, connection)
+    evidence.facts = [fact async for fact in facts(bootstrap, where.prefix)]
+    return evidence
+
+
+async def _shelf(name: str, connection: asyncpg.Connection) -> Shelf:
+    shelf = Shelf(unsent=await connection.fetchval(_UNSENT), due=await connection.fetchval(_DUE))
+    shelf.waiting = [f"{r['subject']} {r['reason']} {r['detail']}" for r in await connection.fetch(_WAITING)]
+    shelf.letters = [f"{r['reason']} {r['detail']}" for r in await connection.fetch(_LETTERS)]
+    tables = {a.name: await connection.fetch(_ROWS.format(table=a.table.name)) for a in service(name).aggregates}
+    entries = await connection.fetch(_JOURNAL)
+    shelf.journal = [Stated(e["event_id"], e["topic"], e["type"], e["subject"], e["sequence"]) for e in entries]
+    by_subject: dict[UUID, list[Any]] = {}
+    for entry in entries:
+        by_subject.setdefault(entry["subject"], []).append(entry)
+    for aggregate in service(name).aggregates:
+        for row in tables[aggregate.name]:
+            state = orjson.loads(row["state"]) if row["state"] else None
+            folded = fold(aggregate, by_subject.get(row["id"], []))
+            heard = orjson.loads(row["heard"])
+            shelf.rows.append(Row(aggregate.name, row["id"], row["sequence"], heard, state, folded))
+    return shelf
+
+
+def fold(aggregate: Aggregate[Any], entries: list[Any]) -> Any:
+    """What the facts of one aggregate in the journal add up to, as JSON; None when there are none."""
+    state = None
+    for entry in in_order(entries):
+        if aggregate.codec.reads(entry["type"], entry["version"]):
+            fact = aggregate.codec.decode(
+                entry["type"], entry["version"], entry["data"], entry["personal"], entry["private"]
+            )
+            state = aggregate.evolve(state, fact)
+    return None if state is None else orjson.loads(to_json(state))

@@ -1,0 +1,172 @@
+"""One experiment: load, a fault in the middle of it, its end, quiet, and the audit."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from chassis.ids import new_id
+from cli.clients import schemas
+from cli.demo import setting_up
+from cli.demo.organisation import CONTACTS, identity
+from cli.door import Doors, Unanswered
+from cli.reconcile.ledger import Ledger
+from testkit.chaos.auditor import Violation, audit
+from testkit.chaos.catalogue import FAULTS
+from testkit.chaos.evidence import Evidence, gather, per_request
+from testkit.chaos.laws.books import ledger_of
+from testkit.chaos.laws.clocks import lateness
+from testkit.chaos.load import Load, plan
+from testkit.chaos.operations import Operations
+from testkit.chaos.site import Site
+
+_QUIET_WITHIN = 120.0
+_LEFT = (
+    "SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM wake WHERE at <= clock_timestamp()) + "
+    "(SELECT count(*) FROM journal j JOIN relay_cursor c USING (grp) WHERE j.topic IS NOT NULL AND j.seq > c.high)"
+)
+_KNOWN = "SELECT 1 FROM {table} WHERE id = $1"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How long and how hard: requests begin at `rate` a second for `seconds`; the fault lasts `lasts` of them."""
+
+    seconds: float = 40.0
+    rate: float = 2.0
+    lasts: float = 12.0
+
+
+@dataclass
+class Result:
+    """What came of one experiment."""
+
+    fault: str
+    seed: int
+    said: str = ""
+    proof: str = ""
+    violations: list[Violation] = field(default_factory=list)
+    recovered: float | None = None
+    """Seconds from the heal until a new request had been heard by all five services; None: not in time."""
+    operations: dict[str, int] = field(default_factory=dict)
+    unanswered: int = 0
+    facts: int = 0
+    duplicates: int = 0
+    late: list[float] = field(default_factory=list)
+    behind: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether something was broken, or the fault did not happen."""
+        return bool(self.violations) or not self.proof or self.recovered is None
+
+
+async def furnish(site: Site) -> None:
+    """The sample organisation, known everywhere."""
+    await setting_up.clients(site)
+    doors = Doors(site.running().services, lambda login: site.token(login, setting_up.scopes_of(login)))
+    try:
+        await setting_up.people(doors)
+        await setting_up.known_everywhere(doors)
+    finally:
+        await doors.close()
+
+
+async def experiment(site: Site, name: str, seed: int, shape: Shape, operations: Operations) -> Result:
+    """Carry it out; `operations` holds those of earlier experiments on the same site, too."""
+    began = time.monotonic()
+    chance = random.Random(f"{name} {seed}")
+    fault = FAULTS[name](site, chance)
+    result, before = Result(name, seed, fault.name), len(operations.all)
+    load = Load(site, operations)
+    await load.start()
+    try:
+        playing = asyncio.create_task(load.play(plan(seed, new_id().hex[:12], shape.rate, shape.seconds)))
+        await asyncio.sleep(chance.uniform(0.2, 0.4) * shape.seconds)
+        lasting = asyncio.get_running_loop().time() + shape.lasts
+        try:
+            await fault.strike()
+            await asyncio.sleep(max(0.0, lasting - asyncio.get_running_loop().time()))
+        finally:
+            await fault.heal()
+        result.recovered = await recovery(site)
+        await playing
+    finally:
+        await load.stop()
+    await quiet(site)
+    evidence, result.violations = await settled(site, operations)
+    ledger: Ledger = ledger_of(evidence.facts)
+    result.proof, result.behind, result.unanswered = fault.proof, load.behind, len(load.unanswered)
+    result.operations = Operations(operations.all[before:]).counts()
+    result.facts, result.duplicates, result.late = len(evidence.facts), ledger.duplicates, lateness(evidence)
+    result.seconds = time.monotonic() - began
+    return result
+
+
+async def recovery(site: Site, within: float = 90.0) -> float | None:
+    """Seconds until a request submitted now has been heard by every service; None when that takes too long."""
+    began = time.monotonic()
+    doors = Doors(site.running().services, lambda login: site.token(login, setting_up.scopes_of(login)))
+    contact = CONTACTS[0].login
+    body = {
+        "contact_id": str(identity(contact)),
+        "queue": "billing",
+        "summary": "Is everybody back?",
+        "impact": "low",
+        "urgency": "low",
+    }
+    try:
+        answer = await doors.post(contact, "intake", "/requests", body, key=str(new_id()))
+        subject = answer.body["request_id"]
+        known = await _until(lambda: _known(site, subject), within)
+        return time.monotonic() - began if known else None
+    except Unanswered:
+        return None
+    finally:
+        await doors.close()
+
+
+async def _known(site: Site, subject: str) -> bool:
+    async with schemas(site.running()) as visits:
+        async for name, connection in visits:
+            if not await connection.fetchval(_KNOWN.format(table=per_request(name).table.name), subject):
+                return False
+    return True
+
+
+async def quiet(site: Site, within: float = _QUIET_WITHIN) -> None:
+    """Return when nothing waits, is due or is unsent any more, or when the time is up: the audit says what is left."""
+
+    async def nothing_left() -> bool:
+        async with schemas(site.running()) as visits:
+            return not any([await connection.fetchval(_LEFT) async for _, connection in visits])
+
+    await _until(nothing_left, within)
+
+
+async def settled(site: Site, operations: Operations, within: float = 60.0) -> tuple[Evidence, list[Violation]]:
+    """Audit until there is no violation, or until what is still there cannot be on its way any more."""
+    deadline = time.monotonic() + within
+    while True:
+        evidence = await gather(site.running(), site.bootstrap, operations, site.sink.taken.by_id)
+        violations = audit(evidence)
+        if not violations or time.monotonic() > deadline:
+            return evidence, violations
+        await asyncio.sleep(2.0)
+
+
+async def _until(reached: Callable[[], Awaitable[bool]], within: float) -> bool | None:
+    """True once it is reached, None when that does not happen in time; a database that is away is waited for."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        try:
+            if await reached():
+                return True
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pass
+        await asyncio.sleep(0.1)
+    return None

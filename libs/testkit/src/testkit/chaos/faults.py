@@ -1,0 +1,278 @@
+"""Faults: each strikes, heals, and proves that it struck. A fault that did not happen fails the run."""
+
+import asyncio
+import contextlib
+import math
+import os
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from cli.running.forked import Forked
+from cli.running.services import Process
+from testkit.chaos.proxy import Proxy
+from testkit.chaos.site import Site
+from testkit.eventually import eventually
+
+BACK_WITHIN = 60.0
+_SETTING = "THROUGHLINE_FAILPOINTS"
+
+
+class Fault(ABC):
+    """Something that goes wrong for a while."""
+
+    name: str
+    proof: str = ""
+    """How one can see that it happened; empty as long as it has not."""
+
+    @property
+    def struck(self) -> bool:
+        """Whether it really happened."""
+        return bool(self.proof)
+
+    @abstractmethod
+    async def strike(self) -> None:
+        """Begin."""
+
+    async def heal(self) -> None:
+        """End, and return; the system may take its time to recover from here on."""
+        return
+
+
+def state_of(pid: int) -> str:
+    """The state of a process as the kernel tells it (T: stopped); empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def child_of(process: Process) -> Forked:
+    """The process that runs now."""
+    assert process.child is not None
+    return process.child
+
+
+async def ended(process: Process, number: signal.Signals) -> Forked:
+    """Send a signal, and return what ran once the supervisor has put another in its place."""
+    child = child_of(process)
+    os.kill(child.pid, number)
+    await replaced(process, child, within=BACK_WITHIN)
+    return child
+
+
+async def replaced(process: Process, child: Forked, *, within: float) -> None:
+    """Return once the supervisor has started a process again."""
+    await eventually(lambda: process.child is not child, within=within)
+
+
+async def ready(process: Process) -> None:
+    """Return once a process says that it is ready."""
+
+    is_ready: Callable[[], Any] = process.ready
+    await eventually(is_ready, within=BACK_WITHIN, every=0.1)
+
+
+class Killed(Fault):
+    """kill -9 of processes, one after the other; the supervisor starts each again."""
+
+    def __init__(self, site: Site, names: Sequence[str]) -> None:
+        self.name = "kill " + ", ".join(names)
+        self._processes = [site.watch.processes[name] for name in names]
+
+    async def strike(self) -> None:
+        children = [await ended(process, signal.SIGKILL) for process in self._processes]
+        if all(child.returncode == -signal.SIGKILL for child in children):
+            self.proof = f"killed {[child.pid for child in children]}"
+
+
+class Restarted(Fault):
+    """SIGTERM of processes, each awaited until it is ready again: a rolling restart. They drain, and end with 0."""
+
+    def __init__(self, site: Site, names: Sequence[str]) -> None:
+        self.name = "term " + ", ".join(names)
+        self._processes = [site.watch.processes[name] for name in names]
+
+    async def strike(self) -> None:
+        children = []
+        for process in self._processes:
+            children.append(await ended(process, signal.SIGTERM))
+            await ready(process)
+        if all(child.returncode == 0 for child in children):
+            self.proof = f"drained {[child.pid for child in children]}"
+
+
+class Frozen(Fault):
+    """SIGSTOP of processes until healed: they become zombies that believe themselves owners."""
+
+    def __init__(self, site: Site, names: Sequence[str]) -> None:
+        self.name = "freeze " + ", ".join(names)
+        self._site = site
+        self._names = names
+        self._pids: list[int] = []
+
+    async def strike(self) -> None:
+        for name in self._names:
+            child = child_of(self._site.watch.processes[name])
+            os.kill(child.pid, signal.SIGSTOP)
+            self._pids.append(child.pid)
+        await eventually(lambda: all(state_of(pid) == "T" for pid in self._pids), within=5)
+
+    async def heal(self) -> None:
+        if all(state_of(pid) == "T" for pid in self._pids):
+            self.proof = f"stopped all the while: {self._pids}"
+        for pid in self._pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+class Server(Protocol):
+    """An embedded server."""
+
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def running(self) -> bool: ...
+    def kill(self) -> None: ...
+
+
+class ServerKilled(Fault):
+    """kill -9 of a server with all its processes; the supervisor starts it again on its data."""
+
+    def __init__(self, name: str, server: Server) -> None:
+        self.name = f"kill {name}"
+        self._server = server
+
+    async def strike(self) -> None:
+        before = self._server.pid
+        await asyncio.to_thread(self._server.kill)
+        await eventually(lambda: self._server.running, within=BACK_WITHIN)
+        if before is not None and self._server.pid not in (None, before):
+            self.proof = f"process {before} is now {self._server.pid}"
+
+
+class ServerStopped(Fault):
+    """PostgreSQL's immediate stop (SIGQUIT): no checkpoint, recovery at the next start."""
+
+    def __init__(self, name: str, server: Server) -> None:
+        self.name = f"stop {name}"
+        self._server = server
+
+    async def strike(self) -> None:
+        before = self._server.pid
+        assert before is not None
+        os.kill(before, signal.SIGQUIT)
+        await eventually(lambda: self._server.pid not in (None, before), within=BACK_WITHIN)
+        self.proof = f"process {before} is now {self._server.pid}"
+
+
+class ServerFrozen(Fault):
+    """SIGSTOP of Kafka: connections stay open and nothing answers, until healed."""
+
+    def __init__(self, name: str, server: Server) -> None:
+        self.name = f"freeze {name}"
+        self._server = server
+        self._pid = 0
+
+    async def strike(self) -> None:
+        self._pid = self._server.pid or 0
+        os.kill(self._pid, signal.SIGSTOP)
+
+    async def heal(self) -> None:
+        if state_of(self._pid) == "T":
+            self.proof = f"process {self._pid} stood still"
+        os.kill(self._pid, signal.SIGCONT)
+
+
+class AtFailpoint(Fault):
+    """A process kills itself at a named failpoint, again after every restart, until healed."""
+
+    def __init__(self, site: Site, process: str, point: str, passage: int) -> None:
+        self.name = f"failpoint {process} {point}@{passage}"
+        self._process = site.watch.processes[process]
+        self._spec = f"{point}=kill@{passage}"
+        self._deaths = 0
+        self._counting: asyncio.Task[None] | None = None
+
+    async def strike(self) -> None:
+        """Arm it, and restart the process so that it reads the setting; it dies by its own hand from here on."""
+        self._process.environment[_SETTING] = self._spec
+        await ended(self._process, signal.SIGTERM)
+        self._counting = asyncio.create_task(self._count())
+
+    async def _count(self) -> None:
+        child = child_of(self._process)
+        while True:
+            await replaced(self._process, child, within=math.inf)
+            self._deaths += child.returncode == -signal.SIGKILL
+            child = child_of(self._process)
+
+    async def heal(self) -> None:
+        """Disarm it: what still lives is replaced once more."""
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.gather(self._counting, return_exceptions=True)
+        child = child_of(self._process)
+        if self._deaths or child.returncode == -signal.SIGKILL:
+            self.proof = f"it died there {max(1, self._deaths)} times"
+        self._process.environment.pop(_SETTING, None)
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+
+
+class Link(Fault):
+    """A link that is slow, stalls, is reset again and again, is cut in the middle of a message, or is gone."""
+
+    def __init__(self, name: str, proxy: Proxy, how: str, chance: Random) -> None:
+        self.name = f"link {name} {how}"
+        self._proxy = proxy
+        self._how = how
+        self._chance = chance
+        self._before = 0
+        self._again: asyncio.Task[None] | None = None
+
+    async def strike(self) -> None:
+        self._before = self._proxy.hurt
+        if self._how in ("reset", "cut"):
+            self._again = asyncio.create_task(self._repeatedly())
+        elif self._how == "slow":
+            self._proxy.slow(self._chance.uniform(0.05, 0.3))
+        elif self._how == "stall":
+            self._proxy.stall()
+        else:
+            self._proxy.away()
+
+    async def _repeatedly(self) -> None:
+        while True:
+            if self._how == "reset":
+                self._proxy.reset()
+            else:
+                self._proxy.cut_after(self._chance.randrange(1_000, 60_000))
+            await asyncio.sleep(self._chance.uniform(0.3, 2.0))
+
+    async def heal(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+        self._proxy.heal()
+        if self._proxy.hurt > self._before:
+            self.proof = f"{self._proxy.hurt - self._before} chunks or connections were hurt"
+
+
+class Both(Fault):
+    """Two faults at once."""
+
+    def __init__(self, first: Fault, second: Fault) -> None:
+        self.name = f"{first.name} + {second.name}"
+        self._faults = (first, second)
+
+    async def strike(self) -> None:
+        await asyncio.gather(*(fault.strike() for fault in self._faults))
+
+    async def heal(self) -> None:
+        await asyncio.gather(*(fault.heal() for fault in self._faults))
+        if all(fault.struck for fault in self._faults):
+            self.proof = "; ".join(fault.proof for fault in self._faults)

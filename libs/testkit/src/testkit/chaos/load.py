@@ -1,0 +1,107 @@
+"""An open-loop load: requests begin when a seeded plan says, whether or not the last ones are done.
+
+Each begins a life of the demo's scenario. Careful callers repeat what is not answered under the same key; careless
+ones ask once, and leave an unknown outcome behind. What a submission took is counted from when it was due.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass, replace
+
+from chassis.ids import new_id
+from cli.demo import scenario, setting_up
+from cli.demo.organisation import CONTACTS, MATRIX, queues
+from cli.demo.player import Player
+from cli.demo.scenario import Life
+from testkit.chaos.operations import DUE, Operations, RecordingCrm, RecordingDoors
+from testkit.chaos.site import Site
+
+_CARELESS = 0.2
+_ABOUT_TO_BREACH = 0.3
+"""Of the requests that staff pass on: received so long ago that their clock runs out within a minute."""
+_LAST_WITHIN = 120.0
+_LOGINS = frozenset(contact.login for contact in CONTACTS)
+_MINUTES: dict[str, int] = queues()[0]["completion_minutes"]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A life and the second of the run at which it begins."""
+
+    at: float
+    life: Life
+    careful: bool
+
+
+def plan(seed: int, run: str, rate: float, seconds: float) -> list[Arrival]:
+    """Poisson arrivals at `rate` a second, each with a life of its own. The same seed gives the same plan."""
+    chance = random.Random(f"load {seed}")
+    arrivals: list[Arrival] = []
+    at = chance.expovariate(rate)
+    lives = iter(scenario.lives(seed, int(rate * seconds * 3) + 50))
+    while at < seconds:
+        life = next(lives)
+        late = life.late_minutes
+        if life.by not in (*_LOGINS, "crm") and chance.random() < _ABOUT_TO_BREACH:
+            late = _MINUTES[MATRIX[life.impact][life.urgency]] - 1
+        marked = replace(life, summary=f"{life.summary} [{run}-{life.n}]", late_minutes=late)
+        arrivals.append(Arrival(at, marked, chance.random() >= _CARELESS or life.by == "crm"))
+        at += chance.expovariate(rate)
+    return arrivals
+
+
+class Load:
+    """Plays a plan against a site; everything asked is entered into `operations`."""
+
+    def __init__(self, site: Site, operations: Operations) -> None:
+        tokens: dict[str, str] = {}
+
+        def token(login: str) -> str:
+            if login not in tokens:
+                tokens[login] = site.token(login, setting_up.scopes_of(login))
+            return tokens[login]
+
+        services = site.running().services
+        careful = RecordingDoors(operations, services, token, patience=90.0, connections=512)
+        careless = RecordingDoors(operations, services, token, patience=0.0, connections=512)
+        self._doors = (careful, careless)
+        self._crm = RecordingCrm(operations, site.bootstrap, site.prefix)
+        name = str(new_id())
+        self._careful = Player(careful, self._crm, name, lambda: None)
+        self._careless = Player(careless, self._crm, name, lambda: None)
+        self.behind = 0.0
+        """Seconds that the load itself came late, at the worst."""
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._crm.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._crm.stop()
+        for doors in self._doors:
+            await doors.close()
+
+    async def play(self, arrivals: list[Arrival]) -> None:
+        """Begin every life when it is due; return when the last one has ended, or has been given up."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        lives = []
+        for arrival in arrivals:
+            await asyncio.sleep(max(0.0, began + arrival.at - loop.time()))
+            self.behind = max(self.behind, loop.time() - began - arrival.at)
+            lives.append(asyncio.create_task(self._live(arrival, began + arrival.at)))
+        if lives:
+            _, left = await asyncio.wait(lives, timeout=_LAST_WITHIN)
+            for life in left:
+                life.cancel()
+            await asyncio.gather(*lives, return_exceptions=True)
+
+    async def _live(self, arrival: Arrival, due: float) -> None:
+        DUE.set(due)
+        await (self._careful if arrival.careful else self._careless).play([arrival.life], at_once=1)
+
+    @property
+    def unanswered(self) -> list[str]:
+        """What careful callers could not get an answer to."""
+        return self._careful.unanswered

@@ -1,0 +1,159 @@
+"""What the load asked for, operation by operation, and what it was told: ok, refused, or nothing at all."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from cli.demo.crm import Crm
+from cli.door import Answer, Doors, Refused, Unanswered
+from contracts.base import Command
+
+Outcome = Literal["ok", "refused", "unknown"]
+
+DUE: ContextVar[float | None] = ContextVar("DUE", default=None)
+"""When the submission of this life was due, on the clock of `time.monotonic`."""
+
+_SUBJECT = re.compile(r"/requests/(?P<subject>[0-9a-f-]{36})(?:/(?P<what>[a-z-]+))?$")
+_BY_PATH = {"notes": "note", "messages": "message", "charges": "charge", "decisions": "vote", "approvals": "read"}
+_BY_COMMAND = {
+    "AddNote": "note",
+    "PostMessage": "message",
+    "LogCharge": "charge",
+    "Submit": "submit",
+    "TakeOver": "take-over",
+}
+
+
+@dataclass(slots=True)
+class Operation:
+    """One thing asked. `seconds` count from when it was due, not from when there was time for it."""
+
+    what: str
+    """submit, progress, charge, vote, read …"""
+    key: str
+    via: Literal["http", "topic"]
+    outcome: Outcome
+    seconds: float
+    subject: UUID | None = None
+    """The request; of a submission only once it is answered."""
+    marker: str = ""
+    """What a submission's summary ends with: by it the request is found when nobody answered."""
+    slug: str = ""
+    position: tuple[str, UUID, int] | None = None
+    """(topic, request, sequence) that the answer says is durable."""
+
+
+@dataclass
+class Operations:
+    """Every operation of a run, in the order of their ends."""
+
+    all: list[Operation] = field(default_factory=list)
+
+    def add(self, operation: Operation) -> None:
+        """Enter one."""
+        self.all.append(operation)
+
+    def submissions(self, outcome: Outcome) -> list[Operation]:
+        """Those that were to make a request, by outcome."""
+        return [each for each in self.all if each.what == "submit" and each.outcome == outcome]
+
+    def counts(self) -> dict[str, int]:
+        """How many ended in which way."""
+        found = Counter(each.outcome for each in self.all)
+        return {outcome: found[outcome] for outcome in ("ok", "refused", "unknown")}
+
+
+def marker_of(summary: object) -> str:
+    """The mark at the end of a summary: `… [mark]`."""
+    found = re.search(r"\[([^\]]+)\]$", str(summary or ""))
+    return found[1] if found else ""
+
+
+def position_of(header: str | None) -> tuple[str, UUID, int] | None:
+    """What `Throughline-Position` says: `topic/request@sequence`."""
+    if not header or "@" not in header:
+        return None
+    place, _, sequence = header.rpartition("@")
+    topic, _, subject = place.rpartition("/")
+    return topic, UUID(subject), int(sequence)
+
+
+def act_of(method: str, path: str) -> tuple[str, UUID | None]:
+    """What a call to a door asks for, and about which request."""
+    if method == "GET":
+        found = _SUBJECT.search(path)
+        return "read", UUID(found["subject"]) if found else None
+    if path == "/requests":
+        return "submit", None
+    found = _SUBJECT.search(path)
+    if found is None:
+        return path.strip("/"), None
+    what = found["what"] or "edit"
+    return _BY_PATH.get(what, what), UUID(found["subject"])
+
+
+def _due(what: str) -> float:
+    due = DUE.get()
+    return due if what == "submit" and due is not None else time.monotonic()
+
+
+class RecordingDoors(Doors):
+    """Doors that enter every call and its outcome; `patience` 0 makes a caller who asks once and never again."""
+
+    def __init__(self, operations: Operations, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._operations = operations
+
+    async def _call(self, method: str, who: str, service: str, path: str, **options: Any) -> Answer:
+        what, subject = act_of(method, path)
+        body = options.get("json") or {}
+        key = options.get("headers", {}).get("idempotency-key", "")
+        told = Operation(what, key, "http", "unknown", 0.0, subject, marker_of(body.get("summary")))
+        began = _due(what)
+        try:
+            answer = await super()._call(method, who, service, path, **options)
+        except Refused as refused:
+            told.outcome, told.slug = "refused", refused.slug
+            raise
+        except Unanswered:
+            raise
+        else:
+            told.outcome, told.position = "ok", position_of(answer.position)
+            if what == "submit":
+                told.subject = UUID(str(answer.body["request_id"]))
+            return answer
+        finally:
+            told.seconds = time.monotonic() - began
+            self._operations.add(told)
+
+
+class RecordingCrm(Crm):
+    """The other system, every command and its outcome entered."""
+
+    def __init__(self, operations: Operations, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._operations = operations
+
+    async def command(self, kind: type[Command], subject: UUID, body: Mapping[str, Any], key: str) -> dict[str, Any]:
+        what = _BY_COMMAND.get(kind.__name__, kind.__name__.lower())
+        about = None if what == "submit" else subject
+        told = Operation(what, key, "topic", "unknown", 0.0, about, marker_of(body.get("summary")))
+        began = _due(what)
+        try:
+            answer = await super().command(kind, subject, body, key)
+        except Refused as refused:
+            told.outcome, told.slug = "refused", refused.slug
+            raise
+        else:
+            told.outcome = "ok"
+            if what == "submit":
+                told.subject = UUID(str(answer["request_id"]))
+            return answer
+        finally:
+            told.seconds = time.monotonic() - began
+            self._operations.add(told)
