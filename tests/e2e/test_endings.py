@@ -7,10 +7,12 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 
 from testkit.eventually import eventually
 
@@ -28,15 +30,25 @@ class Place:
         self.temporary.mkdir()
         self.log = folder / "log"
         self._mark = uuid4().hex
+        self._commands: list[Process] = []
 
     async def run(self, *arguments: str, **changed: str) -> Process:
         """Start a command there."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("THROUGHLINE_")}
         own = {"TMPDIR": str(self.temporary), "THROUGHLINE_HOME": str(self.home), MARK: self._mark}
         with self.log.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *COMMAND, *arguments, env={**inherited, **own, **changed}, stdout=log, stderr=log
             )
+        self._commands.append(process)
+        return process
+
+    async def end(self) -> None:
+        """Kill what a test that failed has left running."""
+        for process in self._commands:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     def said(self) -> str:
         """What the commands have printed."""
@@ -62,9 +74,11 @@ class Place:
         return True
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+@pytest_asyncio.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    await place.end()
 
 
 def demo_directory(place: Place) -> Path | None:

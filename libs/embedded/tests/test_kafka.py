@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from embedded import Kafka, NotAvailable, jars
+from embedded import Kafka, NotAvailable, jars, jvm
 from embedded.jars import Jar
 from embedded.jvm import java
 
@@ -52,6 +52,13 @@ async def test_a_frozen_broker_answers_nobody_until_it_goes_on(tmp_path: Path) -
             assert not done
             kafka.resume()
             await asyncio.wait_for(sending, 20)
+
+
+@pytest.mark.servers
+@pytest.mark.skipif(not jvm.learns(), reason="the Java that was named may not keep what it learns")
+def test_what_is_kept_to_start_quicker_knows_a_brokers_classes(tmp_path: Path) -> None:
+    with Kafka(tmp_path):
+        assert b"kafka/server/BrokerServer" in jvm.learnt().read_bytes()
 
 
 def test_every_jar_of_the_lock_has_its_own_name_and_a_sha256() -> None:

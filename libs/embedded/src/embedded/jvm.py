@@ -55,7 +55,7 @@ def learns() -> bool:
 
 def learnt() -> Path:
     """Where what a JVM learnt is kept."""
-    return kept() / "classes.aot"
+    return kept() / "broker.aot"
 
 
 def kept() -> Path:

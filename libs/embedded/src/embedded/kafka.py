@@ -169,7 +169,7 @@ class Kafka:
         settings, properties = self._settings(), self.directory / "server.properties"
         storage.write(properties, settings)
         if not (self._data / "meta.properties").exists():
-            storage.make(self._data, settings, within=self._within)
+            storage.make(self._data, settings, port=self.port, within=self._within)
         child = Child(
             jvm.command(["kafka.Kafka", str(properties)]),
             log=self.log,

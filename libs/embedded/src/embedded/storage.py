@@ -8,14 +8,18 @@ import uuid
 from pathlib import Path
 
 from embedded import jvm
+from embedded.ports import answers
 from embedded.process import Child
 
 
-def make(data: Path, settings: dict[str, str], *, within: float) -> None:
-    """An empty storage with identities of its own. What half an attempt left in `data` goes away."""
-    formatted = jvm.kept() / "storage"
+def make(data: Path, settings: dict[str, str], *, port: int, within: float) -> None:
+    """An empty storage with identities of its own. What half an attempt left in `data` goes away.
+
+    The first one on a machine is tried out on `port`, for what the JVM then learns makes every later start quicker.
+    """
+    formatted = jvm.kept() / "formatted"
     if not (formatted / "meta.properties").exists():
-        _format(formatted, settings, within)
+        _format(formatted, settings, port, within)
     shutil.rmtree(data, ignore_errors=True)
     shutil.copytree(formatted, data)
     (data / "meta.properties").write_text(
@@ -23,7 +27,7 @@ def make(data: Path, settings: dict[str, str], *, within: float) -> None:
     )
 
 
-def _format(formatted: Path, settings: dict[str, str], within: float) -> None:
+def _format(formatted: Path, settings: dict[str, str], port: int, within: float) -> None:
     """Format into a folder beside the wanted one, then move: several processes may do so at once."""
     formatted.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=formatted.parent, prefix=".format-") as scratch:
@@ -31,13 +35,25 @@ def _format(formatted: Path, settings: dict[str, str], within: float) -> None:
         properties = folder / "server.properties"
         write(properties, settings | {"log.dirs": str(folder / "storage")})
         tool = ["kafka.tools.StorageTool", "format", "-t", _identity(), "-c", str(properties)]
-        learnt = folder / "classes.aot"
-        child = Child(jvm.learning(tool, learnt), log=folder / "log", env=jvm.ENVIRONMENT)
+        child = Child(jvm.command(tool), log=folder / "log", env=jvm.ENVIRONMENT)
         child.finish(within=within, name="Kafka's storage tool")
-        if learnt.exists():
-            os.replace(learnt, jvm.learnt())
+        shutil.copytree(folder / "storage", folder / "tried")
+        write(properties, settings | {"log.dirs": str(folder / "tried")})
+        if jvm.learns():
+            _learn(folder, properties, port, within)
         if not formatted.exists():
             os.rename(folder / "storage", formatted)
+
+
+def _learn(folder: Path, properties: Path, port: int, within: float) -> None:
+    """Run a broker once and keep what the JVM learnt about its classes, which it writes as it ends."""
+    learnt = folder / "broker.aot"
+    broker = jvm.learning(["kafka.Kafka", str(properties)], learnt)
+    child = Child(broker, log=folder / "log", env=jvm.ENVIRONMENT, grace=within)
+    child.wait_until(lambda: answers(port), within=within, name="Kafka")
+    child.stop()
+    if learnt.exists():
+        os.replace(learnt, jvm.learnt())
 
 
 def write(properties: Path, settings: dict[str, str]) -> None:
