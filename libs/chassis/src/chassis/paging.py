@@ -102,7 +102,7 @@ def decode(cursor: str) -> tuple[Any, ...]:
         raise Problem("bad-cursor", "`after` is no cursor") from None
 
 
-def _page(
+async def _page(
     request: Request,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows in a page.")] = 50,

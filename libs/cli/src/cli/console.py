@@ -1,6 +1,5 @@
 """What every command shares: how it speaks, how it fails."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine
@@ -8,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import asyncpg
 import typer
+import uvloop
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
@@ -47,7 +47,7 @@ def plainly(work: Callable[[], T]) -> T:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """`plainly`, for a coroutine."""
-    return plainly(lambda: asyncio.run(work))
+    return plainly(lambda: uvloop.run(work))
 
 
 def as_json(value: Any) -> None:

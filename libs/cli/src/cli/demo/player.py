@@ -46,7 +46,7 @@ class Player:
         self.submitted = 0
         self._revisions: dict[UUID, int] = {}
 
-    async def play(self, lives: Sequence[Life], at_once: int = 96) -> None:
+    async def play(self, lives: Sequence[Life], at_once: int = 192) -> None:
         """Play all lives, at most `at_once` at a time."""
         queue = iter(lives)
 
@@ -185,7 +185,7 @@ class Player:
 
     async def _until(self, probe: Callable[[], Any], what: str) -> None:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
-        pause = 0.02
+        pause = 0.1
         while not await probe():
             if asyncio.get_running_loop().time() > deadline:
                 raise Unanswered(f"waited {_PATIENCE:.0f} s for {what}")

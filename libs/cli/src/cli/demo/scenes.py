@@ -34,7 +34,7 @@ async def play_scenario(installation: Installation, requests: int, seed: int) ->
             tokens[login] = installation.token(login, setting_up.scopes_of(login))
         return tokens[login]
 
-    doors = Doors(installation.running().services, token)
+    doors = Doors(installation.running().services, token, connections=64)
     crm = Crm(installation.bootstrap, installation.prefix)
     try:
         await setting_up.people(doors)
