@@ -99,6 +99,23 @@ async def test_a_batch_that_can_never_be_applied_ends_the_process_and_is_not_com
     assert await wire.committed("billing", "workflow.requests") == 0
 
 
+async def test_a_consumer_whose_fetching_has_failed_counts_as_deaf_and_hears_again_after_its_restart(
+    kafka: Any, prefix: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "QUIET_TOO_LONG", 0.7)
+    apply = Applied()
+    async with subscribed(kafka, prefix, apply) as found:
+        await wire.send("workflow.requests", uuid4(), b"1", [])
+        await eventually(lambda: apply.values == [b"1"])
+        fetcher = found._subscriber.consumer._fetcher  # type: ignore[union-attr]
+        monkeypatch.setattr(fetcher, "_get_actions_per_node", lambda assignment: 1 / 0)
+        await wire.send("workflow.requests", uuid4(), b"2", [])
+        await eventually(lambda: found.quiet_for > 0.7)
+        await watch(found, {})
+        await eventually(lambda: b"2" in apply.values)
+        assert found.quiet_for < 0.7
+
+
 async def test_a_deaf_consumer_is_restarted_once_and_hears_again(
     kafka: Any, prefix: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:

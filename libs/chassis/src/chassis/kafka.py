@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.client import AIOKafkaClient
 from aiokafka.helpers import create_ssl_context
 
+from chassis import brokenlinks
+
 if TYPE_CHECKING:
     from chassis.settings import CommonSettings
 
 
 def options(settings: "CommonSettings") -> dict[str, Any]:
     """What aiokafka's clients need to connect, as the settings say."""
+    brokenlinks.install()
     found: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap.split(","),
         "security_protocol": settings.kafka_security,

@@ -43,6 +43,7 @@ Apply = Callable[[Sequence[Any]], Awaitable[None]]
 class Watched(AIOKafkaConsumer):  # type: ignore[misc]
     """A consumer that knows when it was last polled with success: nothing else tells a dead one from an idle one.
 
+    A poll is no success once the task that fetches has ended: it finds nothing then, for ever.
     It answers a poll when there is something: an empty answer would make FastStream sleep, deaf to what comes. Between
     two batches it rests, so that the next is worth its round trips.
     """
@@ -59,9 +60,18 @@ class Watched(AIOKafkaConsumer):  # type: ignore[misc]
         found: Any = None
         while not found:
             found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
-            self.last_ok, self.polled = time.monotonic(), True
+            if not self._fetcher.error_future.done():
+                self.last_ok, self.polled = time.monotonic(), True
         self._found_at = self.last_ok
         return found
+
+    async def stop(self) -> None:
+        """Leave the group and hang up. aiokafka stops half-way when fetching has failed: that error is known by now."""
+        fetcher = self._fetcher
+        if fetcher is not None and fetcher.error_future.done():
+            fetcher._pending_tasks = {task for task in fetcher._pending_tasks if not task.done()}
+            fetcher._fetch_task = asyncio.get_running_loop().create_future()
+        await super().stop()
 
     async def silent(self) -> str | None:
         """None when a broker answers now, else what is wrong."""
