@@ -38,7 +38,7 @@ class Life:
     summary: str
     impact: str
     urgency: str
-    late_minutes: int
+    late_minutes: float
     """How long ago it was received, for what was passed on in person."""
     steps: tuple[Step, ...]
 

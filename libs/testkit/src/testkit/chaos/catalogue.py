@@ -17,6 +17,7 @@ from testkit.chaos.faults import (
     ServerKilled,
     ServerStopped,
 )
+from testkit.chaos.operators import Locked, Rewound, Scaled
 from testkit.chaos.site import Site
 
 Make = Callable[[Site, random.Random], Fault]
@@ -111,6 +112,9 @@ FAULTS: dict[str, Make] = {
     "postgres-stop": _postgres_stopped,
     **{f"kafka-link-{how}": _kafka_link(how) for how in ("slow", "stall", "reset", "cut", "away")},
     **{f"postgres-link-{how}": _postgres_link(how) for how in ("slow", "stall", "reset", "cut", "away")},
+    "redeliver": lambda site, chance: Rewound(site, chance.choice(("workflow", "billing", "notifications"))),
+    "locked": lambda site, chance: Locked(site, chance.choice(("workflow.requests", "intake.submissions"))),
+    "scale": lambda site, chance: Scaled(site, chance.choice(("workflow", "notifications")), 4),
     "storm": _storm,
 }
 """Every fault by name."""
@@ -127,6 +131,9 @@ SETS: dict[str, tuple[str, ...]] = {
     "F4": ("kafka-kill", "kafka-away"),
     "F6": ("postgres-kill", "postgres-stop"),
     "F7": tuple(name for name in FAULTS if "-link-" in name),
+    "F10": ("redeliver",),
+    "F16": ("locked",),
+    "F17": ("scale",),
     "F18": ("storm",),
     "all": tuple(FAULTS),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -19,7 +20,10 @@ from cli.reconcile.heard import Heard
 from cli.reconcile.reading import facts
 from testkit.chaos.operations import Operations
 
-_ROWS = "SELECT id, sequence, heard::text, state::text FROM {table}"
+_ROWS = (
+    "SELECT r.id, r.sequence, r.heard::text, r.state::text, w.at FROM {table} r "
+    "LEFT JOIN wake w ON w.subject = r.id AND w.aggregate = '{name}'"
+)
 _JOURNAL = (
     "SELECT grp, recorded_at, event_id, topic, type, version, subject, sequence, data::text, personal::text, "
     "private::text FROM journal ORDER BY subject, seq"
@@ -34,7 +38,7 @@ _DUE = "SELECT count(*) FROM wake WHERE at <= clock_timestamp()"
 
 
 class Row(NamedTuple):
-    """An aggregate's row, and what its facts fold to."""
+    """An aggregate's row and what its facts fold to; when it must wake next, and when it will."""
 
     aggregate: str
     subject: UUID
@@ -42,6 +46,8 @@ class Row(NamedTuple):
     heard: Mapping[str, int]
     state: Any
     folded: Any
+    due: datetime | None = None
+    wakes: datetime | None = None
 
 
 class Stated(NamedTuple):
@@ -114,23 +120,29 @@ async def _shelf(name: str, connection: asyncpg.Connection) -> Shelf:
     shelf = Shelf(unsent=await connection.fetchval(_UNSENT), due=await connection.fetchval(_DUE))
     shelf.waiting = [f"{r['subject']} {r['reason']} {r['detail']}" for r in await connection.fetch(_WAITING)]
     shelf.letters = [f"{r['reason']} {r['detail']}" for r in await connection.fetch(_LETTERS)]
-    tables = {a.name: await connection.fetch(_ROWS.format(table=a.table.name)) for a in service(name).aggregates}
+    aggregates = service(name).aggregates
+    tables = {a.name: await connection.fetch(_ROWS.format(table=a.table.name, name=a.name)) for a in aggregates}
     entries = await connection.fetch(_JOURNAL)
     shelf.journal = [Stated(e["event_id"], e["topic"], e["type"], e["subject"], e["sequence"]) for e in entries]
     by_subject: dict[UUID, list[Any]] = {}
     for entry in entries:
         by_subject.setdefault(entry["subject"], []).append(entry)
-    for aggregate in service(name).aggregates:
-        for row in tables[aggregate.name]:
-            state = orjson.loads(row["state"]) if row["state"] else None
-            folded = fold(aggregate, by_subject.get(row["id"], []))
-            heard = orjson.loads(row["heard"])
-            shelf.rows.append(Row(aggregate.name, row["id"], row["sequence"], heard, state, folded))
+    for aggregate in aggregates:
+        shelf.rows += [_row(aggregate, row, by_subject.get(row["id"], [])) for row in tables[aggregate.name]]
     return shelf
 
 
+def _row(aggregate: Aggregate[Any], row: Any, entries: list[Any]) -> Row:
+    state = orjson.loads(row["state"]) if row["state"] else None
+    folded = fold(aggregate, entries)
+    due = None if folded is None else min(aggregate.agenda(folded).values(), default=None)
+    as_json = None if folded is None else orjson.loads(to_json(folded))
+    heard = orjson.loads(row["heard"])
+    return Row(aggregate.name, row["id"], row["sequence"], heard, state, as_json, due, row["at"])
+
+
 def fold(aggregate: Aggregate[Any], entries: list[Any]) -> Any:
-    """What the facts of one aggregate in the journal add up to, as JSON; None when there are none."""
+    """What the facts of one aggregate in the journal add up to; None when there are none."""
     state = None
     for entry in in_order(entries):
         if aggregate.codec.reads(entry["type"], entry["version"]):
@@ -138,4 +150,4 @@ def fold(aggregate: Aggregate[Any], entries: list[Any]) -> Any:
                 entry["type"], entry["version"], entry["data"], entry["personal"], entry["private"]
             )
             state = aggregate.evolve(state, fact)
-    return None if state is None else orjson.loads(to_json(state))
+    return state

@@ -17,8 +17,10 @@ from testkit.chaos.operations import DUE, Operations, RecordingCrm, RecordingDoo
 from testkit.chaos.site import Site
 
 _CARELESS = 0.2
-_ABOUT_TO_BREACH = 0.3
-"""Of the requests that staff pass on: received so long ago that their clock runs out within a minute."""
+_ABOUT_TO_BREACH = 0.4
+"""Of the requests that staff pass on: received so long ago that their clock runs out in seconds."""
+_LEFT_OPEN = 0.7
+"""Of those: nobody does anything about them, and they breach. The others are closed in time, or just not."""
 _LAST_WITHIN = 120.0
 _LOGINS = frozenset(contact.login for contact in CONTACTS)
 _MINUTES: dict[str, int] = queues()[0]["completion_minutes"]
@@ -41,13 +43,18 @@ def plan(seed: int, run: str, rate: float, seconds: float) -> list[Arrival]:
     lives = iter(scenario.lives(seed, int(rate * seconds * 3) + 50))
     while at < seconds:
         life = next(lives)
-        late = life.late_minutes
         if life.by not in (*_LOGINS, "crm") and chance.random() < _ABOUT_TO_BREACH:
-            late = _MINUTES[MATRIX[life.impact][life.urgency]] - 1
-        marked = replace(life, summary=f"{life.summary} [{run}-{life.n}]", late_minutes=late)
+            life = _about_to_breach(life, chance)
+        marked = replace(life, summary=f"{life.summary} [{run}-{life.n}]")
         arrivals.append(Arrival(at, marked, chance.random() >= _CARELESS or life.by == "crm"))
         at += chance.expovariate(rate)
     return arrivals
+
+
+def _about_to_breach(life: Life, chance: random.Random) -> Life:
+    minutes = _MINUTES[MATRIX[life.impact][life.urgency]]
+    steps = () if chance.random() < _LEFT_OPEN else life.steps
+    return replace(life, late_minutes=minutes - chance.uniform(0.02, 0.3), steps=steps)
 
 
 class Load:

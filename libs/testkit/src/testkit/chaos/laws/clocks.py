@@ -47,6 +47,14 @@ def _once(facts: list[Heard]) -> list[Heard]:
     return list({fact.id: fact for fact in facts}.values())
 
 
+def wake_ups(evidence: Evidence) -> Iterator[Broken]:
+    """Whatever has an agenda is woken for its first entry, or earlier: otherwise that timer never fires."""
+    for name, shelf in evidence.shelves.items():
+        for row in shelf.rows:
+            if row.due is not None and (row.wakes is None or row.wakes > row.due):
+                yield "sleeps-too-long", f"{name}.{row.aggregate} {row.subject}", f"due {row.due}, wakes {row.wakes}"
+
+
 def lateness(evidence: Evidence) -> list[float]:
     """Seconds from due (or from when the request was opened, if that was later) to the statement, ascending."""
     opened = {fact.subject: fact.time for fact in evidence.facts if fact.type == "workflow.request-opened"}

@@ -1,0 +1,144 @@
+"""Chaos before anything is started: which faults are meant, what a seed plans, what is entered and what is told."""
+
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chassis.failpoints import POINTS
+from cli.demo import scenario
+from testkit.chaos.auditor import INVARIANTS, Violation
+from testkit.chaos.catalogue import FAULTS, SETS, UnknownFault, chosen, needs_links
+from testkit.chaos.experiment import Result
+from testkit.chaos.load import plan
+from testkit.chaos.matrix import figures, matrix, percentile, told
+from testkit.chaos.operations import Operation, Operations, act_of, marker_of, position_of
+
+REQUEST = UUID(int=7)
+PATH = f"/requests/{REQUEST}"
+
+
+def test_sets_and_single_faults_are_chosen_by_name_each_once() -> None:
+    assert chosen("F2,kafka-kill,F4") == ["rolling", "kafka-kill", "kafka-away"]
+    assert chosen("all") == list(FAULTS)
+    with pytest.raises(UnknownFault, match="earthquake"):
+        chosen("quick,earthquake")
+
+
+def test_every_set_names_faults_that_there_are_and_every_failpoint_has_one() -> None:
+    assert {name for names in SETS.values() for name in names} <= set(FAULTS)
+    assert {f"at-{point}" for point in POINTS} <= set(SETS["F1"])
+
+
+def test_only_faults_of_links_need_proxies() -> None:
+    assert needs_links(["kafka-kill", "kafka-link-slow"])
+    assert not needs_links(["kafka-kill", "storm"])
+
+
+def test_a_seed_plans_the_same_arrivals_every_time_and_another_seed_others() -> None:
+    one = plan(4, "run", 5.0, 60.0)
+    assert one == plan(4, "run", 5.0, 60.0)
+    assert [arrival.at for arrival in one] != [arrival.at for arrival in plan(5, "run", 5.0, 60.0)]
+
+
+def test_arrivals_come_at_the_rate_and_within_the_time_and_each_is_marked_as_its_own() -> None:
+    arrivals = plan(4, "run", 5.0, 100.0)
+    assert 400 < len(arrivals) < 600
+    assert all(0 < before.at < after.at < 100 for before, after in pairwise(arrivals))
+    markers = [marker_of(arrival.life.summary) for arrival in arrivals]
+    assert len(set(markers)) == len(markers)
+    assert all(marker.startswith("run-") for marker in markers)
+
+
+def test_some_callers_ask_once_and_some_clocks_run_out_while_one_watches() -> None:
+    arrivals = plan(4, "run", 5.0, 100.0)
+    assert 0.05 < sum(not arrival.careful for arrival in arrivals) / len(arrivals) < 0.3
+    assert all(arrival.careful for arrival in arrivals if arrival.life.by == "crm")
+    planned = {life.n: life.late_minutes for life in scenario.lives(4, 2000)}
+    soon = [arrival for arrival in arrivals if arrival.life.late_minutes != planned[arrival.life.n]]
+    assert soon
+    assert any(not arrival.life.steps for arrival in soon)
+    assert any(arrival.life.steps for arrival in soon)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "act"),
+    [
+        ("POST", "/requests", ("submit", None)),
+        ("POST", f"{PATH}/close", ("close", REQUEST)),
+        ("POST", f"{PATH}/notes", ("note", REQUEST)),
+        ("POST", f"{PATH}/charges", ("charge", REQUEST)),
+        ("POST", f"{PATH}/decisions", ("vote", REQUEST)),
+        ("GET", PATH, ("read", REQUEST)),
+        ("GET", f"{PATH}/approvals", ("read", REQUEST)),
+        ("POST", "/teams", ("teams", None)),
+    ],
+)
+def test_a_call_is_entered_as_what_it_asks_for(method: str, path: str, act: Any) -> None:
+    assert act_of(method, path) == act
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [(f"workflow.requests/{REQUEST}@12", ("workflow.requests", REQUEST, 12)), ("", None), (None, None)],
+)
+def test_a_position_is_read_from_its_header(text: str | None, found: Any) -> None:
+    assert position_of(text) == found
+
+
+@pytest.mark.parametrize(
+    ("summary", "marker"), [("Line drops [ab12-7]", "ab12-7"), ("Line drops", ""), ("[x] y", ""), (None, "")]
+)
+def test_a_mark_is_what_stands_in_brackets_at_the_end(summary: object, marker: str) -> None:
+    assert marker_of(summary) == marker
+
+
+def test_operations_are_counted_by_outcome() -> None:
+    operations = Operations()
+    for outcome in ("ok", "ok", "refused"):
+        operations.add(Operation("submit", "k", "http", outcome, 0.1))  # type: ignore[arg-type]
+    assert operations.counts() == {"ok": 2, "refused": 1, "unknown": 0}
+    assert len(operations.submissions("ok")) == 2
+
+
+def result(**changed: Any) -> Result:
+    fields: dict[str, Any] = {"said": "kill kafka", "proof": "process 1 is now 2", "recovered": 1.0, **changed}
+    return Result("kafka-kill", 7, operations={"ok": 3, "refused": 1, "unknown": 2}, facts=10, duplicates=1, **fields)
+
+
+@pytest.mark.parametrize(
+    ("changed", "failed"),
+    [
+        ({}, False),
+        ({"proof": ""}, True),
+        ({"recovered": None}, True),
+        ({"violations": [Violation("I1", "lost", "7", "gone")]}, True),
+    ],
+)
+def test_a_run_fails_by_a_violation_by_no_recovery_and_by_a_fault_that_did_not_strike(
+    changed: dict[str, Any], failed: bool
+) -> None:
+    assert result(**changed).failed == failed
+    assert ("FAILED" in told(result(**changed))) == failed
+
+
+def test_the_matrix_counts_violations_by_invariant_runs_strikes_and_recoveries() -> None:
+    broken = result(violations=[Violation("I8", "gap", "7", "1 then 3")], proof="", recovered=None)
+    line = matrix([result(recovered=2.0), broken]).splitlines()[-1]
+    assert line.startswith("| kafka-kill | 2 | 1 | ")
+    assert [cell.strip() for cell in line.split("|")[4:-2]] == ["1" if name == "I8" else "0" for name in INVARIANTS]
+    assert line.endswith("| 2.0 / 2.0 s |")
+
+
+def test_the_figures_add_up_operations_and_take_each_sites_last_count() -> None:
+    text = figures([result(), result(late=[0.5])])
+    assert "2 runs, 6 operations ok, 2 refused, 4 unknown" in text
+    assert "10 records on the topics, 1 of them repeats (10.00%)" in text
+    assert "max 0.50 s" in text
+
+
+@pytest.mark.parametrize(("part", "value"), [(0.5, 2.0), (0.51, 3.0), (0.99, 4.0), (1.0, 4.0)])
+def test_a_percentile_is_a_value_that_so_many_do_not_exceed(part: float, value: float) -> None:
+    assert percentile([1.0, 2.0, 3.0, 4.0], part) == value
+    assert percentile([], part) == 0.0
