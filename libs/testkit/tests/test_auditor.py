@@ -182,6 +182,10 @@ def mailed_twice(evidence: Evidence) -> None:
     evidence.mails = {"<m0>": 2}
 
 
+def went_back(evidence: Evidence) -> None:
+    evidence.went_back = ["billing/7: version was 3, is 2"]
+
+
 def stated_twice(evidence: Evidence) -> None:
     evidence.shelves["billing"].journal *= 2
 
@@ -243,6 +247,8 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I8", "not-heard", row("notifications", heard={})),
     ("I8", "not-heard", row("workflow", sequence=99)),
     ("I8", "stated-twice", stated_twice),
+    ("I8", "went-back", went_back),
+    ("I11", "session-stuck", shelf("billing", stuck=["77 idle in transaction: SELECT 1"])),
     ("I11", "waits", shelf("workflow", waiting=["7 gap"])),
     ("I11", "dead-letter", shelf("billing", letters=["no-json"])),
     ("I11", "unsent", shelf("intake", unsent=1)),

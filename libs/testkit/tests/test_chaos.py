@@ -6,14 +6,20 @@ from uuid import UUID
 
 import pytest
 
+from chassis import inbound
+from chassis.clients import Client
 from chassis.failpoints import POINTS
 from cli.demo import scenario
+from cli.demo.crm import SERVICES
 from testkit.chaos.auditor import INVARIANTS, Violation
 from testkit.chaos.catalogue import FAULTS, SETS, UnknownFault, chosen, needs_links
+from testkit.chaos.evidence import POISON, service
 from testkit.chaos.experiment import Result
 from testkit.chaos.load import plan
 from testkit.chaos.matrix import figures, matrix, percentile, told
 from testkit.chaos.operations import Operation, Operations, act_of, marker_of, position_of
+from testkit.chaos.poison import without_envelope, without_sense
+from testkit.chaos.watching import Seeing
 
 REQUEST = UUID(int=7)
 PATH = f"/requests/{REQUEST}"
@@ -142,3 +148,38 @@ def test_the_figures_add_up_operations_and_take_each_sites_last_count() -> None:
 def test_a_percentile_is_a_value_that_so_many_do_not_exceed(part: float, value: float) -> None:
     assert percentile([1.0, 2.0, 3.0, 4.0], part) == value
     assert percentile([], part) == 0.0
+
+
+def seen(version: int, sequence: int, heard: str) -> list[dict[str, Any]]:
+    return [{"id": REQUEST, "version": version, "sequence": sequence, "heard": heard}]
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (seen(3, 2, '{"workflow.requests": 5}'), []),
+        (seen(4, 3, '{"workflow.requests": 6, "intake.requests": 1}'), []),
+        (seen(2, 2, '{"workflow.requests": 5}'), ["version was 3, is 2"]),
+        (seen(4, 1, '{"workflow.requests": 5}'), ["sequence was 2, is 1"]),
+        (seen(4, 2, '{"workflow.requests": 4}'), ["workflow.requests was 5, is 4"]),
+        (seen(4, 2, "{}"), ["workflow.requests was 5, is 0"]),
+    ],
+)
+def test_what_goes_back_while_it_is_watched_is_seen(row: list[dict[str, Any]], told: list[str]) -> None:
+    seeing = Seeing()
+    seeing.look("billing", seen(3, 2, '{"workflow.requests": 5}'))
+    seeing.look("workflow", seen(1, 1, "{}"))
+    seeing.look("billing", row)
+    assert [text.partition(": ")[2] for text in seeing.went_back] == told
+
+
+CRM = Client("crm", frozenset({"requests:write", "billing:write"}), may_act_for_others=True)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_poison_is_what_it_says_dead_without_an_envelope_and_refused_without_sense(name: str) -> None:
+    def read(value: bytes | None, headers: Any) -> object:
+        return inbound.inbound(service(name).commands, "crm", CRM, headers, POISON, value, 128 << 10)
+
+    assert [type(read(*record)) for record in without_envelope()] == [inbound.DeadCommand] * len(without_envelope())
+    assert [type(read(*record)) for record in without_sense()] == [inbound.RefusedCommand] * len(without_sense())

@@ -2,19 +2,20 @@
 
 import argparse
 import asyncio
+import json
 import logging
 import random
 import secrets
 import shutil
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
-from testkit.chaos.auditor import INVARIANTS
+from testkit.chaos.auditor import INVARIANTS, Violation
 from testkit.chaos.catalogue import UnknownFault, chosen, needs_links
 from testkit.chaos.experiment import Result, Shape, experiment, furnish
 from testkit.chaos.matrix import figures, matrix, told
-from testkit.chaos.operations import Operations
 from testkit.chaos.site import Site
 
 
@@ -41,9 +42,10 @@ async def session(faults: list[str], seeds: list[int], shape: Shape) -> list[Res
 
 async def on_site(site: Site, faults: list[str], seed: int, shape: Shape) -> list[Result]:
     """The faults one after the other. A violation is told of the run after which it is first seen."""
-    operations, known, results = Operations(), set(), []
+    known: set[Violation] = set()
+    results = []
     for name in random.Random(seed).sample(faults, len(faults)):
-        result = await experiment(site, name, seed, shape, operations)
+        result = await experiment(site, name, seed, shape)
         seen = set(result.violations)
         result.violations = [violation for violation in result.violations if violation not in known]
         known |= seen
@@ -66,6 +68,8 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     shape = Shape(options.seconds, options.rate, options.lasts)
     results = asyncio.run(session(faults, seeds, shape))
+    if options.report is not None:
+        options.report.write_text(json.dumps([asdict(result) for result in results], indent=2, default=str) + "\n")
     say("\n" + matrix(results) + "\n\n" + figures(results))
     for invariant, promise in INVARIANTS.items():
         say(f"  {invariant}: {promise}")
@@ -80,6 +84,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=40.0, help="how long requests begin")
     parser.add_argument("--rate", type=float, default=2.0, help="requests a second that begin")
     parser.add_argument("--lasts", type=float, default=12.0, help="seconds that a fault lasts")
+    parser.add_argument("--report", type=Path, help="where to write every result as JSON")
     return parser.parse_args(arguments)
 
 

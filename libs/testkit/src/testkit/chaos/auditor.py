@@ -47,7 +47,13 @@ LAWS: dict[str, tuple[Law, ...]] = {
     "I5": (books.approvals, approvals.one_decision),
     "I6": (clocks.breaches, clocks.wake_ups),
     "I7": (states.rows_are_folds,),
-    "I8": (order.no_gaps, order.told_is_published, order.heard_is_told, order.event_ids_are_unique),
+    "I8": (
+        order.no_gaps,
+        order.told_is_published,
+        order.heard_is_told,
+        order.event_ids_are_unique,
+        order.nothing_went_back,
+    ),
     "I11": (order.nothing_is_left,),
 }
 

@@ -17,7 +17,9 @@ from testkit.chaos.faults import (
     ServerKilled,
     ServerStopped,
 )
+from testkit.chaos.load import Burst
 from testkit.chaos.operators import Locked, Rewound, Scaled
+from testkit.chaos.poison import Poisoned
 from testkit.chaos.site import Site
 
 Make = Callable[[Site, random.Random], Fault]
@@ -56,7 +58,9 @@ def _failpoint(point: str) -> Make:
         services = {"": _BY_HTTP, "-timers": _WITH_TIMERS}.get(suffix, SERVICES)
         if suffix == "-worker":
             services = ("workflow", "billing", "notifications")
-        passage = 1 if suffix == "-timers" else chance.randrange(2, 9)
+        if suffix == "-relay":
+            services = ("intake", "workflow", "notifications")
+        passage = 1 if suffix == "-timers" else chance.randrange(1, 6)
         return AtFailpoint(site, chance.choice(services) + suffix, point, passage)
 
     return make
@@ -115,6 +119,8 @@ FAULTS: dict[str, Make] = {
     "redeliver": lambda site, chance: Rewound(site, chance.choice(("workflow", "billing", "notifications"))),
     "locked": lambda site, chance: Locked(site, chance.choice(("workflow.requests", "intake.submissions"))),
     "scale": lambda site, chance: Scaled(site, chance.choice(("workflow", "notifications")), 4),
+    "poison": Poisoned,
+    "burst": Burst,
     "storm": _storm,
 }
 """Every fault by name."""
@@ -132,6 +138,8 @@ SETS: dict[str, tuple[str, ...]] = {
     "F6": ("postgres-kill", "postgres-stop"),
     "F7": tuple(name for name in FAULTS if "-link-" in name),
     "F10": ("redeliver",),
+    "F12": ("poison",),
+    "F14": ("burst",),
     "F16": ("locked",),
     "F17": ("scale",),
     "F18": ("storm",),

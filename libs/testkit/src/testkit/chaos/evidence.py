@@ -29,10 +29,16 @@ _JOURNAL = (
     "private::text FROM journal ORDER BY subject, seq"
 )
 _WAITING = "SELECT subject, reason, detail, attempts FROM waiting"
-_LETTERS = "SELECT reason, detail FROM dead_letters WHERE resolved_at IS NULL"
+POISON = b"poison"
+"""The key of records that are meant to become dead letters."""
+_LETTERS = "SELECT reason, detail FROM dead_letters WHERE resolved_at IS NULL AND key IS DISTINCT FROM $1"
 _UNSENT = (
     "SELECT count(*) FROM journal j JOIN relay_cursor c USING (grp) "
     "WHERE j.topic IS NOT NULL AND (j.seq > c.high OR j.seq = ANY(c.holes))"
+)
+_STUCK = (
+    "SELECT pid, state, left(query, 80) AS query FROM pg_stat_activity "
+    "WHERE state LIKE 'idle in transaction%' AND usename LIKE $1 AND state_change < clock_timestamp() - interval '20 s'"
 )
 _DUE = "SELECT count(*) FROM wake WHERE at <= clock_timestamp()"
 
@@ -70,6 +76,8 @@ class Shelf:
     letters: list[str] = field(default_factory=list)
     unsent: int = 0
     due: int = 0
+    stuck: list[str] = field(default_factory=list)
+    """Sessions of this service that have sat in a transaction for longer than any may."""
 
     def of(self, aggregate: str) -> dict[UUID, Row]:
         """The rows of one kind of aggregate."""
@@ -78,12 +86,16 @@ class Shelf:
 
 @dataclass
 class Evidence:
-    """Everything at one moment. `mails` counts each Message-ID that the mail sink took."""
+    """Everything at one moment. `mails` counts each Message-ID that the mail sink took.
+
+    `went_back` is what was seen to go back while the run was watched.
+    """
 
     operations: Operations
     facts: list[Heard] = field(default_factory=list)
     shelves: dict[str, Shelf] = field(default_factory=dict)
     mails: Mapping[str, int] = field(default_factory=dict)
+    went_back: list[str] = field(default_factory=list)
 
 
 @cache
@@ -119,7 +131,9 @@ async def gather(where: Where, bootstrap: str, operations: Operations, mails: Ma
 async def _shelf(name: str, connection: asyncpg.Connection) -> Shelf:
     shelf = Shelf(unsent=await connection.fetchval(_UNSENT), due=await connection.fetchval(_DUE))
     shelf.waiting = [f"{r['subject']} {r['reason']} {r['detail']}" for r in await connection.fetch(_WAITING)]
-    shelf.letters = [f"{r['reason']} {r['detail']}" for r in await connection.fetch(_LETTERS)]
+    shelf.letters = [f"{r['reason']} {r['detail']}" for r in await connection.fetch(_LETTERS, POISON)]
+    stuck = await connection.fetch(_STUCK, f"%{name}_%")
+    shelf.stuck = [f"{r['pid']} {r['state']}: {r['query']}" for r in stuck]
     aggregates = service(name).aggregates
     tables = {a.name: await connection.fetch(_ROWS.format(table=a.table.name, name=a.name)) for a in aggregates}
     entries = await connection.fetch(_JOURNAL)

@@ -17,11 +17,13 @@ from cli.reconcile.ledger import Ledger
 from testkit.chaos.auditor import Violation, audit
 from testkit.chaos.catalogue import FAULTS
 from testkit.chaos.evidence import Evidence, gather, per_request
+from testkit.chaos.faults import Fault
 from testkit.chaos.laws.books import ledger_of
 from testkit.chaos.laws.clocks import lateness
 from testkit.chaos.load import Load, plan
 from testkit.chaos.operations import Operations
 from testkit.chaos.site import Site
+from testkit.chaos.watching import Watching
 
 _QUIET_WITHIN = 120.0
 _LEFT = (
@@ -76,35 +78,45 @@ async def furnish(site: Site) -> None:
         await doors.close()
 
 
-async def experiment(site: Site, name: str, seed: int, shape: Shape, operations: Operations) -> Result:
-    """Carry it out; `operations` holds those of earlier experiments on the same site, too."""
+async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
+    """Carry it out. The audit looks at everything since the site was started."""
     began = time.monotonic()
     chance = random.Random(f"{name} {seed}")
     fault = FAULTS[name](site, chance)
-    result, before = Result(name, seed, fault.name), len(operations.all)
-    load = Load(site, operations)
+    result, before = Result(name, seed, fault.name), len(site.operations.all)
+    load, watching = Load(site), Watching(site)
     await load.start()
+    watching.start()
     try:
         playing = asyncio.create_task(load.play(plan(seed, new_id().hex[:12], shape.rate, shape.seconds)))
         await asyncio.sleep(chance.uniform(0.2, 0.4) * shape.seconds)
         lasting = asyncio.get_running_loop().time() + shape.lasts
-        try:
-            await fault.strike()
-            await asyncio.sleep(max(0.0, lasting - asyncio.get_running_loop().time()))
-        finally:
-            await fault.heal()
+        await strike_and_heal(fault, lasting, result)
         result.recovered = await recovery(site)
         await playing
     finally:
         await load.stop()
     await quiet(site)
-    evidence, result.violations = await settled(site, operations)
+    await watching.stop()
+    evidence, result.violations = await settled(site, watching.went_back)
     ledger: Ledger = ledger_of(evidence.facts)
-    result.proof, result.behind, result.unanswered = fault.proof, load.behind, len(load.unanswered)
-    result.operations = Operations(operations.all[before:]).counts()
+    result.behind, result.unanswered = load.behind, len(load.unanswered)
+    result.operations = Operations(site.operations.all[before:]).counts()
     result.facts, result.duplicates, result.late = len(evidence.facts), ledger.duplicates, lateness(evidence)
     result.seconds = time.monotonic() - began
     return result
+
+
+async def strike_and_heal(fault: Fault, until: float, result: Result) -> None:
+    """Let it strike, last until that moment of the loop's clock, and heal; what hinders it is told in the result."""
+    try:
+        await fault.strike()
+        await asyncio.sleep(max(0.0, until - asyncio.get_running_loop().time()))
+    except AssertionError as hindered:
+        result.said += f" (hindered: {hindered})"
+    finally:
+        await fault.heal()
+    result.proof = fault.proof
 
 
 async def recovery(site: Site, within: float = 90.0) -> float | None:
@@ -148,11 +160,12 @@ async def quiet(site: Site, within: float = _QUIET_WITHIN) -> None:
     await _until(nothing_left, within)
 
 
-async def settled(site: Site, operations: Operations, within: float = 60.0) -> tuple[Evidence, list[Violation]]:
+async def settled(site: Site, went_back: list[str], within: float = 60.0) -> tuple[Evidence, list[Violation]]:
     """Audit until there is no violation, or until what is still there cannot be on its way any more."""
     deadline = time.monotonic() + within
     while True:
-        evidence = await gather(site.running(), site.bootstrap, operations, site.sink.taken.by_id)
+        evidence = await gather(site.running(), site.bootstrap, site.operations, site.sink.taken.by_id)
+        evidence.went_back = went_back
         violations = audit(evidence)
         if not violations or time.monotonic() > deadline:
             return evidence, violations

@@ -13,7 +13,8 @@ from cli.demo import scenario, setting_up
 from cli.demo.organisation import CONTACTS, MATRIX, queues
 from cli.demo.player import Player
 from cli.demo.scenario import Life
-from testkit.chaos.operations import DUE, Operations, RecordingCrm, RecordingDoors
+from testkit.chaos.faults import Fault
+from testkit.chaos.operations import DUE, RecordingCrm, RecordingDoors
 from testkit.chaos.site import Site
 
 _CARELESS = 0.2
@@ -22,6 +23,8 @@ _ABOUT_TO_BREACH = 0.4
 _LEFT_OPEN = 0.7
 """Of those: nobody does anything about them, and they breach. The others are closed in time, or just not."""
 _LAST_WITHIN = 120.0
+BURST_OVER, BURST_SECONDS = 2.0, 6.0
+"""Requests a second of which a burst brings ten times as many, and for how long."""
 _LOGINS = frozenset(contact.login for contact in CONTACTS)
 _MINUTES: dict[str, int] = queues()[0]["completion_minutes"]
 
@@ -58,9 +61,10 @@ def _about_to_breach(life: Life, chance: random.Random) -> Life:
 
 
 class Load:
-    """Plays a plan against a site; everything asked is entered into `operations`."""
+    """Plays a plan against a site; everything asked is entered into the site's operations."""
 
-    def __init__(self, site: Site, operations: Operations) -> None:
+    def __init__(self, site: Site) -> None:
+        operations = site.operations
         tokens: dict[str, str] = {}
 
         def token(login: str) -> str:
@@ -112,3 +116,27 @@ class Load:
     def unanswered(self) -> list[str]:
         """What careful callers could not get an answer to."""
         return self._careful.unanswered
+
+
+class Burst(Fault):
+    """Ten times the ordinary rate for a few seconds, on top of what is going on."""
+
+    def __init__(self, site: Site, chance: random.Random) -> None:
+        self.name = "burst of 10x"
+        self._site = site
+        self._seed = chance.randrange(1_000_000)
+        self._load = Load(site)
+        self._playing: asyncio.Task[None] | None = None
+        self._arrivals: list[Arrival] = []
+
+    async def strike(self) -> None:
+        self._arrivals = plan(self._seed, new_id().hex[:12], 10 * BURST_OVER, BURST_SECONDS)
+        await self._load.start()
+        self._playing = asyncio.create_task(self._load.play(self._arrivals))
+
+    async def heal(self) -> None:
+        """Return when all that came has been answered."""
+        if self._playing is not None:
+            await self._playing
+            self.proof = f"{len(self._arrivals)} more in {BURST_SECONDS:.0f} s, at worst {self._load.behind:.2f} s late"
+        await self._load.stop()

@@ -10,6 +10,7 @@ from cli.running.installation import PARTITIONS, Installation, Say, settings_of
 from cli.running.services import Process
 from contracts.registry import SERVICES
 from embedded.kafka import Kafka
+from testkit.chaos.operations import Operations
 from testkit.chaos.proxy import Proxy
 
 Roles = Mapping[str, tuple[str, ...]]
@@ -34,6 +35,8 @@ class Site(Installation):
         self.kafka_link = Proxy(lambda: self.kafka.port if self.kafka is not None else 0)
         self.postgres_link = Proxy(lambda: self.postgres.port if self.postgres is not None else 0)
         self._proxied = proxied
+        self.operations = Operations()
+        """Everything that was ever asked of this site."""
 
     async def start(self, say: Say) -> None:
         """Bring everything up, a few processes at a time: a small machine starts no twenty at once."""

@@ -67,13 +67,21 @@ def event_ids_are_unique(evidence: Evidence) -> Iterator[Broken]:
                 yield "stated-twice", f"{name} {identifier}", f"{times} rows of the journal"
 
 
+def nothing_went_back(evidence: Evidence) -> Iterator[Broken]:
+    """Positions, numbers and versions of a row only grew while they were watched."""
+    for text in evidence.went_back:
+        yield "went-back", text.partition(":")[0], text.partition(": ")[2]
+
+
 def nothing_is_left(evidence: Evidence) -> Iterator[Broken]:
-    """No message waits, no dead letter lies, no timer is overdue, no fact is unsent."""
+    """No message waits, no dead letter lies, no timer is overdue, no fact is unsent, no transaction is left open."""
     for name, shelf in evidence.shelves.items():
         for text in shelf.waiting:
             yield "waits", name, text
         for text in shelf.letters:
             yield "dead-letter", name, text
+        for text in shelf.stuck:
+            yield "session-stuck", name, text
         if shelf.unsent:
             yield "unsent", name, f"{shelf.unsent} facts"
         if shelf.due:
