@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from faststream.kafka import KafkaBroker
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from chassis.stream import Worker
 
 _COMMIT_EVERY = 0.5
+_COMMANDS_WITHIN = 2.4
+"""Seconds that the commands' group waits for a member in a rebalance: so long a crashed one holds its successor up."""
 
 
 async def run(runtime: "Runtime", worker: "Worker") -> None:
@@ -35,11 +38,27 @@ async def run(runtime: "Runtime", worker: "Worker") -> None:
     subscriptions = []
     if worker.ear.topics:
         subscriptions.append(
-            Subscription(broker, worker.apply, stopping, topics=worker.ear.topics, group_id=group, **batch)
+            Subscription(
+                broker,
+                worker.apply,
+                stopping,
+                topics=worker.ear.topics,
+                group_id=group,
+                group_instance_id=_member(runtime.settings.instance, worker.ear.topics),
+                **batch,
+            )
         )
     pattern = naming.topic(runtime.prefix, f"{runtime.name}.commands.").replace(".", r"\.") + r"[a-z0-9-]+$"
     subscriptions.append(
-        Subscription(broker, worker.command, stopping, pattern=pattern, group_id=f"{group}.commands", **batch)
+        Subscription(
+            broker,
+            worker.command,
+            stopping,
+            pattern=pattern,
+            group_id=f"{group}.commands",
+            rebalance_seconds=_COMMANDS_WITHIN,
+            **batch,
+        )
     )
     await broker.connect()
     config = broker.config.broker_config
@@ -54,6 +73,16 @@ async def run(runtime: "Runtime", worker: "Worker") -> None:
         for subscription in subscriptions:
             await subscription.finish()
         await broker.stop()
+
+
+def _member(instance: str, topics: Sequence[str]) -> str | None:
+    """A name in the group that stays over restarts, as long as the topics are the same.
+
+    A member that comes back under its name is given what it had, whatever it subscribes to now: under the old name a
+    release that hears one topic more would never hear it. For that reason the commands, whose topics come and go, have
+    no such name, and a short rebalance instead.
+    """
+    return f"{instance}-{blake2b(' '.join(sorted(topics)).encode(), digest_size=6).hexdigest()}" if instance else None
 
 
 async def _silent(subscriptions: Sequence[Subscription]) -> str | None:

@@ -255,7 +255,9 @@ async def run(runtime: "Runtime") -> None:
     runtime.health.ready_when("kafka", answers.silent)
     tasks = [
         asyncio.create_task(relay.run(runtime.stopping)),
-        asyncio.create_task(answers.run(runtime.stopping, **kafka)),
+        asyncio.create_task(
+            answers.run(runtime.stopping, group_instance_id=runtime.settings.instance or None, **kafka)
+        ),
         asyncio.create_task(upkeep.run(runtime.database, relay, runtime.stopping)),
     ]
     try:

@@ -83,6 +83,9 @@ class ServiceSettings(CommonSettings):
     """Whole months of the journal kept behind the current one; older ones are dropped once nothing needs them. 0 keeps
     all."""
 
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,200}$")] = ""
+    """A name of this process that it alone has and keeps over its restarts, such as a StatefulSet's pod name: after a
+    crash it gets the facts of its partitions back at once, instead of once the group has missed it for 20 s."""
     batch_records: Annotated[int, Field(ge=1, le=2000)] = 500
     """Records that a worker decides at once, at most."""
     batch_bytes: Annotated[int, Field(ge=1 << 20, le=64 << 20)] = 8 << 20

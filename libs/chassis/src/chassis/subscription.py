@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 QUIET_TOO_LONG = 30.0
 _HANDLING_TOO_LONG = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
-_REVOKED_WITHIN = 12.0
-"""Four fifths of the time that a rebalance leaves: the batch in hand may finish in it."""
+_REVOKED_WITHIN = 0.8
+"""The part of the time that a rebalance leaves in which the batch in hand may finish."""
 _COMMIT_WITHIN = 5.0
 _DEFECTS = 8
 """Times a batch may fail for another reason than a server that is away; then the process ends, with its trace."""
@@ -81,9 +81,12 @@ class Watched(AIOKafkaConsumer):  # type: ignore[misc]
 class Offsets(ConsumerRebalanceListener):  # type: ignore[misc]
     """Offsets of what is applied, committed every half second, when partitions leave and at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, rebalance_seconds: float) -> None:
         self.consumer: AIOKafkaConsumer | None = None
         self.handling = asyncio.Lock()
+        self._revoked_within = _REVOKED_WITHIN * rebalance_seconds
+        self.placed = False
+        """Whether the group has given this member its partitions."""
         self._applied: dict[TopicPartition, int] = {}
 
     def applied(self, records: Sequence[Any]) -> None:
@@ -113,25 +116,28 @@ class Offsets(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Let the batch in hand finish, for a while, and commit: the next owner repeats less."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_REVOKED_WITHIN):
+            async with asyncio.timeout(self._revoked_within):
                 await self.handling.acquire()
             self.handling.release()
         await self.commit()
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Nothing to prepare: positions stand in the rows."""
+        self.placed = True
 
 
 class Subscription:
     """One FastStream subscriber and the watch over it."""
 
     def __init__(self, broker: KafkaBroker, apply: Apply, stopping: asyncio.Event, **options: Any) -> None:
-        self.offsets = Offsets()
+        rebalance_seconds = options.pop("rebalance_seconds", 15.0)
+        self.offsets = Offsets(rebalance_seconds)
         self._apply = apply
         self._stopping = stopping
         self._ending = False
         self._trying_since: float | None = None
         self._batch_bytes = options.pop("batch_bytes")
+        self._fixed = "topics" in options
         self.broken: BaseException | None = None
         """Why this subscription can apply nothing more."""
         self._subscriber = broker.subscriber(
@@ -144,8 +150,8 @@ class Subscription:
             batch_timeout_ms=500,
             fetch_max_wait_ms=500,
             session_timeout_ms=20_000,
-            heartbeat_interval_ms=3_000,
-            rebalance_timeout_ms=15_000,
+            heartbeat_interval_ms=round(min(3.0, rebalance_seconds / 3) * 1000),
+            rebalance_timeout_ms=round(rebalance_seconds * 1000),
             max_poll_interval_ms=300_000,
             fetch_max_bytes=self._batch_bytes,
             listener=self.offsets,
@@ -204,9 +210,9 @@ class Subscription:
 
     @property
     def polled(self) -> bool:
-        """Whether this consumer has ever been polled with success."""
+        """Whether this consumer has ever been polled with success, with its partitions where they are fixed."""
         consumer = self._subscriber.consumer
-        return consumer is not None and bool(consumer.polled)
+        return consumer is not None and bool(consumer.polled) and (self.offsets.placed or not self._fixed)
 
     async def silent(self) -> str | None:
         """None when this consumer is polled and a broker answers it, else what is wrong."""

@@ -152,6 +152,7 @@ class Installation:
             "THROUGHLINE_PREFIX": self.prefix,
             "THROUGHLINE_KAFKA_BOOTSTRAP": self.bootstrap,
             "THROUGHLINE_PARTITIONS": str(PARTITIONS),
+            "THROUGHLINE_INSTANCE": "local",
             "THROUGHLINE_JWKS_URL": keys.as_uri(),
             "THROUGHLINE_ISSUER": ISSUER,
             "NOTIFICATIONS_SMTP_PORT": str(self.sink.port),
