@@ -32,34 +32,7 @@ async def run(runtime: "Runtime", worker: "Worker") -> None:
         graceful_timeout=None,
         logger=None,
     )
-    stopping = runtime.stopping
-    batch = {"max_records": runtime.settings.batch_records, "batch_bytes": runtime.settings.batch_bytes}
-    group = naming.group(runtime.prefix, runtime.name)
-    subscriptions = []
-    if worker.ear.topics:
-        subscriptions.append(
-            Subscription(
-                broker,
-                worker.apply,
-                stopping,
-                topics=worker.ear.topics,
-                group_id=group,
-                group_instance_id=_member(runtime.settings.instance, worker.ear.topics),
-                **batch,
-            )
-        )
-    pattern = naming.topic(runtime.prefix, f"{runtime.name}.commands.").replace(".", r"\.") + r"[a-z0-9-]+$"
-    subscriptions.append(
-        Subscription(
-            broker,
-            worker.command,
-            stopping,
-            pattern=pattern,
-            group_id=f"{group}.commands",
-            rebalance_seconds=_COMMANDS_WITHIN,
-            **batch,
-        )
-    )
+    subscriptions = _subscriptions(runtime, worker, broker)
     await broker.connect()
     config = broker.config.broker_config
     keywords = config.builder.keywords  # type: ignore[attr-defined]
@@ -68,11 +41,26 @@ async def run(runtime: "Runtime", worker: "Worker") -> None:
     runtime.health.ready_when("kafka", lambda: _silent(subscriptions))
     try:
         await broker.start()
-        await _until_stopped(subscriptions, stopping)
+        await _until_stopped(subscriptions, runtime.stopping)
     finally:
         for subscription in subscriptions:
             await subscription.finish()
         await broker.stop()
+
+
+def _subscriptions(runtime: "Runtime", worker: "Worker", broker: KafkaBroker) -> list[Subscription]:
+    """One for facts and documents, whose topics are fixed, and one for commands, whose topics come with clients."""
+    stopping = runtime.stopping
+    batch = {"max_records": runtime.settings.batch_records, "batch_bytes": runtime.settings.batch_bytes}
+    group = naming.group(runtime.prefix, runtime.name)
+    subscriptions = []
+    if worker.ear.topics:
+        named = {"group_id": group, "group_instance_id": _member(runtime.settings.instance, worker.ear.topics)}
+        subscriptions.append(Subscription(broker, worker.apply, stopping, topics=worker.ear.topics, **named, **batch))
+    pattern = naming.topic(runtime.prefix, f"{runtime.name}.commands.").replace(".", r"\.") + r"[a-z0-9-]+$"
+    quick = {"group_id": f"{group}.commands", "rebalance_seconds": _COMMANDS_WITHIN}
+    subscriptions.append(Subscription(broker, worker.command, stopping, pattern=pattern, **quick, **batch))
+    return subscriptions
 
 
 def _member(instance: str, topics: Sequence[str]) -> str | None:
