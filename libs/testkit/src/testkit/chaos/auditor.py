@@ -54,7 +54,7 @@ LAWS: dict[str, tuple[Law, ...]] = {
         order.event_ids_are_unique,
         order.nothing_went_back,
     ),
-    "I11": (order.nothing_is_left,),
+    "I11": (order.nothing_is_left, order.no_zombies),
 }
 
 

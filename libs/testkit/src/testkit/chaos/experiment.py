@@ -58,6 +58,8 @@ class Result:
     facts: int = 0
     duplicates: int = 0
     late: list[float] = field(default_factory=list)
+    submits: list[float] = field(default_factory=list)
+    """Seconds that each accepted submission took from when it was due, ascending."""
     behind: float = 0.0
     seconds: float = 0.0
 
@@ -101,7 +103,9 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
     evidence, result.violations = await settled(site, watching.went_back)
     ledger: Ledger = ledger_of(evidence.facts)
     result.behind, result.unanswered = load.behind, len(load.unanswered)
-    result.operations = Operations(site.operations.all[before:]).counts()
+    asked = Operations(site.operations.all[before:])
+    result.operations = asked.counts()
+    result.submits = sorted(each.seconds for each in asked.submissions("ok"))
     result.facts, result.duplicates, result.late = len(evidence.facts), ledger.duplicates, lateness(evidence)
     result.seconds = time.monotonic() - began
     return result

@@ -50,11 +50,14 @@ def figures(results: Sequence[Result]) -> str:
     last = {result.seed: result for result in results}
     facts = sum(result.facts for result in last.values())
     duplicates = sum(result.duplicates for result in last.values())
+    took = sorted(each for result in results for each in result.submits)
     late = sorted(each for result in last.values() for each in result.late)
     return (
         f"{len(results)} runs, {operations['ok']} operations ok, {operations['refused']} refused, "
         f"{operations['unknown']} unknown; {facts} records on the topics, {duplicates} of them repeats "
         f"({duplicates / max(1, facts):.2%}); {len(late)} breaches, lateness p50 {percentile(late, 0.5):.2f} s, "
         f"p99 {percentile(late, 0.99):.2f} s, max {percentile(late, 1.0):.2f} s, outages included; "
+        f"submissions counted from when they were due: p50 {percentile(took, 0.5) * 1000:.0f} ms, "
+        f"p99 {percentile(took, 0.99):.2f} s, max {percentile(took, 1.0):.2f} s; "
         f"{sum(len(result.violations) for result in results)} violations"
     )

@@ -1,0 +1,145 @@
+"""Faults of processes strike real ones, prove it, and do not claim what did not happen."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from cli.running.forked import ForkServer
+from cli.running.services import Process, Watch
+from testkit.chaos.faults import AtFailpoint, Both, Frozen, Killed, Restarted, state_of
+from testkit.chaos.operators import Scaled
+from testkit.eventually import eventually
+
+# The fork server imports every service, which takes a second or two.
+pytestmark = pytest.mark.servers
+
+WORKER = """
+import http.server, json, os, pathlib, signal, sys, threading
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+def leave(*_):
+    os._exit(int(os.environ.get("LEAVES_WITH", "0")))
+
+signal.signal(signal.SIGTERM, leave)
+server = http.server.HTTPServer(("127.0.0.1", 0), Ready)
+if os.environ.get("THROUGHLINE_FAILPOINTS", "").startswith("relay.sent"):
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+pathlib.Path(sys.argv[sys.argv.index("--port-file") + 1]).write_text(json.dumps({"port": server.server_port}))
+server.serve_forever()
+"""
+
+Site = Any
+
+
+@pytest_asyncio.fixture
+async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    """Two supervised processes, `one-worker` and `two-worker`; the second drains badly."""
+    (tmp_path / "worker.py").write_text(WORKER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    forks = ForkServer(tmp_path, remove=None)
+    forks.start()
+    watch = Watch(forks)
+    for name, status in (("one-worker", "0"), ("two-worker", "3")):
+        watch.add(Process(name, "worker", "worker", {"LEAVES_WITH": status}, tmp_path))
+    await watch.ready()
+    watch.begin()
+    yield SimpleNamespace(watch=watch)
+    await watch.stop()
+    forks.stop()
+
+
+def pid(site: Site, name: str) -> int:
+    return int(site.watch.processes[name].child.pid)
+
+
+async def test_a_killed_process_is_proved_by_its_status_and_started_again(site: Site) -> None:
+    before = pid(site, "one-worker")
+    fault = Killed(site, ["one-worker", "two-worker"])
+    assert not fault.struck
+    await fault.strike()
+    assert str(before) in fault.proof
+    assert pid(site, "one-worker") != before
+
+
+async def test_a_rolling_restart_is_none_when_one_does_not_drain(site: Site) -> None:
+    good, bad = Restarted(site, ["one-worker"]), Restarted(site, ["one-worker", "two-worker"])
+    await good.strike()
+    await bad.strike()
+    assert (good.struck, bad.struck) == (True, False)
+
+
+async def test_a_frozen_process_stands_still_until_it_is_healed(site: Site) -> None:
+    stopped = pid(site, "one-worker")
+    fault = Frozen(site, ["one-worker"])
+    await fault.strike()
+    assert state_of(stopped) == "T"
+    await fault.heal()
+    assert fault.struck
+    await eventually(lambda: state_of(stopped) in ("S", "R"))
+
+
+async def test_a_process_that_somebody_woke_meanwhile_was_not_frozen(site: Site) -> None:
+    fault = Frozen(site, ["one-worker"])
+    await fault.strike()
+    os.kill(pid(site, "one-worker"), signal.SIGCONT)
+    await eventually(lambda: state_of(pid(site, "one-worker")) != "T")
+    await fault.heal()
+    assert not fault.struck
+
+
+async def deaths(site: Site, count: int) -> None:
+    restarts: Callable[[], int] = lambda: site.watch.processes["one-worker"].restarts  # noqa: E731
+    before = restarts()
+    await eventually(lambda: restarts() >= before + count, within=30)
+
+
+async def test_a_process_dies_at_its_failpoint_after_every_restart_until_it_is_healed(site: Site) -> None:
+    fault = AtFailpoint(site, "one-worker", "relay.sent", 1)
+    await fault.strike()
+    await deaths(site, 2)
+    await fault.heal()
+    assert "2 times" in fault.proof or "3 times" in fault.proof
+    assert "THROUGHLINE_FAILPOINTS" not in site.watch.processes["one-worker"].environment
+    await eventually(site.watch.processes["one-worker"].ready, within=30)
+
+
+async def test_a_failpoint_that_is_never_reached_proves_nothing(site: Site) -> None:
+    fault = AtFailpoint(site, "one-worker", "agenda.swept", 1)
+    await fault.strike()
+    await asyncio.sleep(0)
+    await fault.heal()
+    assert not fault.struck
+
+
+async def test_two_faults_at_once_have_struck_when_both_have(site: Site) -> None:
+    both = Both(Killed(site, ["one-worker"]), Frozen(site, ["two-worker"]))
+    await both.strike()
+    assert not both.struck
+    await both.heal()
+    assert both.struck
+    half = Both(Killed(site, ["one-worker"]), Restarted(site, ["two-worker"]))
+    await half.strike()
+    await half.heal()
+    assert not half.struck
+
+
+async def test_workers_that_joined_have_left_again(site: Site) -> None:
+    fault = Scaled(site, "one", 3)
+    await fault.strike()
+    await fault.heal()
+    assert fault.struck
+    assert set(site.watch.processes) == {"one-worker", "two-worker"}
