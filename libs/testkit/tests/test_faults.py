@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from cli.running.forked import ForkServer
 from cli.running.services import Process, Watch
-from testkit.chaos.faults import AtFailpoint, Both, Frozen, Killed, Restarted, state_of
+from testkit.chaos.faults import AtFailpoint, Both, Frozen, Killed, PausedAt, Restarted, ready, state_of
 from testkit.chaos.operators import Scaled
 from testkit.eventually import eventually
 
@@ -38,6 +38,8 @@ signal.signal(signal.SIGTERM, leave)
 server = http.server.HTTPServer(("127.0.0.1", 0), Ready)
 if os.environ.get("THROUGHLINE_FAILPOINTS", "").startswith("relay.sent"):
     threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+if os.environ.get("THROUGHLINE_FAILPOINTS", "").startswith("commit.after=pause"):
+    print('{"event": "failpoint_reached"}', flush=True)
 pathlib.Path(sys.argv[sys.argv.index("--port-file") + 1]).write_text(json.dumps({"port": server.server_port}))
 server.serve_forever()
 """
@@ -123,6 +125,19 @@ async def test_a_failpoint_that_is_never_reached_proves_nothing(site: Site) -> N
     await asyncio.sleep(0)
     await fault.heal()
     assert not fault.struck
+
+
+async def test_a_pause_is_proved_by_what_the_process_says_since_it_was_armed(site: Site) -> None:
+    reached = PausedAt(site, "one-worker", "commit.after", 1.0, 1)
+    await reached.strike()
+    await ready(site.watch.processes["one-worker"])
+    await reached.heal()
+    assert reached.struck
+    never = PausedAt(site, "one-worker", "commit.before", 1.0, 1)
+    await never.strike()
+    await ready(site.watch.processes["one-worker"])
+    await never.heal()
+    assert not never.struck
 
 
 async def test_two_faults_at_once_have_struck_when_both_have(site: Site) -> None:

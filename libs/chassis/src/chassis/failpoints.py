@@ -9,6 +9,8 @@ import re
 import signal
 from dataclasses import dataclass
 
+import structlog
+
 POINTS = {
     "batch.decided": "in the middle of a batch: decided, and nothing of it written",
     "commit.before": "the statement of a batch is about to be sent, or its transaction about to be committed",
@@ -22,6 +24,8 @@ POINTS = {
     "agenda.swept": "a sweep has written, and not committed",
 }
 """Every failpoint, and where its process stands when it is reached."""
+
+log = structlog.get_logger(__name__)
 
 _SPEC = re.compile(r"(?P<name>[a-z.]+)=(?:(?P<kill>kill)|pause\((?P<seconds>\d+(?:\.\d+)?)\))(?:@(?P<passage>\d+))?")
 
@@ -53,6 +57,7 @@ class Armed:
         self._passages[name] = passage = self._passages.get(name, 0) + 1
         if passage != action.passage:
             return
+        log.warning("failpoint_reached", name=name, pause=action.pause)
         if action.pause is None:
             os.kill(os.getpid(), signal.SIGKILL)
         else:

@@ -3,14 +3,18 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    probe: Callable[[], T | Awaitable[T]], *, within: float = 15.0, every: float = 0.02, message: str = ""
-) -> T:
+    probe: Callable[[], Awaitable[T]], *, within: float = ..., every: float = ..., message: str = ...
+) -> T: ...
+@overload
+async def eventually(probe: Callable[[], T], *, within: float = ..., every: float = ..., message: str = ...) -> T: ...
+async def eventually(probe: Callable[[], Any], *, within: float = 15.0, every: float = 0.02, message: str = "") -> Any:
     """Ask `probe` until its answer is true, and return that answer.
 
     A failed assertion inside the probe is an answer too: not yet. After `within` seconds the test fails with the last
@@ -20,7 +24,7 @@ async def eventually(
     deadline = loop.time() + within
     while True:
         failed: AssertionError | None = None
-        answer: T | None = None
+        answer: Any = None
         try:
             asked = probe()
             answer = await asked if inspect.isawaitable(asked) else asked

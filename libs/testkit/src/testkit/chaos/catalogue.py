@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable, Iterable
 
 from chassis.failpoints import POINTS
-from contracts.registry import SERVICES
 from testkit.chaos.faults import (
     AtFailpoint,
     Both,
@@ -12,6 +11,7 @@ from testkit.chaos.faults import (
     Frozen,
     Killed,
     Link,
+    PausedAt,
     Restarted,
     ServerFrozen,
     ServerKilled,
@@ -19,6 +19,7 @@ from testkit.chaos.faults import (
 )
 from testkit.chaos.load import Burst
 from testkit.chaos.operators import Locked, Rewound, Scaled
+from testkit.chaos.overtaking import Overtaken
 from testkit.chaos.poison import Poisoned
 from testkit.chaos.site import Site
 
@@ -36,9 +37,13 @@ _ROLE_OF = {
     "agenda.locked": ("-timers",),
     "agenda.swept": ("-timers",),
 }
-_BY_HTTP = ("intake", "workflow", "billing")
-"""Services that the load calls over HTTP often enough."""
-_WITH_TIMERS = ("workflow",)
+_BUSY = {
+    "": ("intake", "workflow", "billing"),
+    "-worker": ("workflow", "billing", "notifications"),
+    "-relay": ("intake", "workflow", "notifications"),
+    "-timers": ("workflow",),
+}
+"""Services whose process of a kind has enough to do under the load."""
 
 
 def _everybody(site: Site, suffix: str) -> list[str]:
@@ -52,16 +57,24 @@ def _killed(suffix: str) -> Make:
     return make
 
 
+def _place(point: str, chance: random.Random) -> tuple[str, int]:
+    """A process that passes a failpoint often enough under this load, and the passage that is meant."""
+    suffix = chance.choice(_ROLE_OF[point])
+    return chance.choice(_BUSY[suffix]) + suffix, 1 if suffix == "-timers" else chance.randrange(1, 6)
+
+
 def _failpoint(point: str) -> Make:
     def make(site: Site, chance: random.Random) -> Fault:
-        suffix = chance.choice(_ROLE_OF[point])
-        services = {"": _BY_HTTP, "-timers": _WITH_TIMERS}.get(suffix, SERVICES)
-        if suffix == "-worker":
-            services = ("workflow", "billing", "notifications")
-        if suffix == "-relay":
-            services = ("intake", "workflow", "notifications")
-        passage = 1 if suffix == "-timers" else chance.randrange(1, 6)
-        return AtFailpoint(site, chance.choice(services) + suffix, point, passage)
+        process, passage = _place(point, chance)
+        return AtFailpoint(site, process, point, passage)
+
+    return make
+
+
+def _pause(point: str) -> Make:
+    def make(site: Site, chance: random.Random) -> Fault:
+        process, passage = _place(point, chance)
+        return PausedAt(site, process, point, chance.uniform(2.0, 7.0), passage)
 
     return make
 
@@ -107,9 +120,12 @@ FAULTS: dict[str, Make] = {
     "kill-sender": lambda site, chance: Killed(site, ["notifications-sender"]),
     "kill-all": lambda site, chance: Killed(site, chance.sample(list(site.watch.processes), len(site.watch.processes))),
     **{f"at-{point}": _failpoint(point) for point in POINTS},
+    **{f"pause-{point}": _pause(point) for point in POINTS},
     "rolling": lambda site, chance: Restarted(site, chance.sample(list(site.watch.processes), 6)),
     "freeze-worker": lambda site, chance: Frozen(site, [chance.choice(_everybody(site, "-worker"))]),
     "freeze-relay": lambda site, chance: Frozen(site, [chance.choice(_everybody(site, "-relay"))]),
+    "overtake-worker": lambda site, chance: Overtaken(site, chance.choice(_BUSY["-worker"]), "worker"),
+    "overtake-relay": lambda site, chance: Overtaken(site, chance.choice(_BUSY["-relay"]), "relay"),
     "kafka-kill": _kafka_killed,
     "kafka-away": _kafka_frozen,
     "postgres-kill": _postgres_killed,
@@ -133,7 +149,8 @@ SETS: dict[str, tuple[str, ...]] = {
         *(f"at-{point}" for point in POINTS),
     ),
     "F2": ("rolling",),
-    "F3": ("freeze-worker", "freeze-relay"),
+    "F3": ("freeze-worker", "freeze-relay", "overtake-worker", "overtake-relay"),
+    "pauses": tuple(f"pause-{point}" for point in POINTS),
     "F4": ("kafka-kill", "kafka-away"),
     "F6": ("postgres-kill", "postgres-stop"),
     "F7": tuple(name for name in FAULTS if "-link-" in name),

@@ -112,14 +112,16 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
 
 
 async def strike_and_heal(fault: Fault, until: float, result: Result) -> None:
-    """Let it strike, last until that moment of the loop's clock, and heal; what hinders it is told in the result."""
-    try:
-        await fault.strike()
+    """Let it strike, last until that moment of the loop's clock, and heal; what hinders either is told in the result."""
+
+    async def last() -> None:
         await asyncio.sleep(max(0.0, until - asyncio.get_running_loop().time()))
-    except AssertionError as hindered:
-        result.said += f" (hindered: {hindered})"
-    finally:
-        await fault.heal()
+
+    for act in (fault.strike, last, fault.heal):
+        try:
+            await act()
+        except AssertionError as hindered:
+            result.said += f" (hindered: {hindered})"
     result.proof = fault.proof
 
 

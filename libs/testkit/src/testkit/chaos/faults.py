@@ -6,10 +6,10 @@ import math
 import os
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
 from cli.running.forked import Forked
 from cli.running.services import Process
@@ -72,8 +72,7 @@ async def replaced(process: Process, child: Forked, *, within: float) -> None:
 async def ready(process: Process) -> None:
     """Return once a process says that it is ready."""
 
-    is_ready: Callable[[], Any] = process.ready
-    await eventually(is_ready, within=BACK_WITHIN, every=0.1)
+    await eventually(process.ready, within=BACK_WITHIN, every=0.1)
 
 
 class Killed(Fault):
@@ -222,6 +221,28 @@ class AtFailpoint(Fault):
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
+
+
+class PausedAt(Fault):
+    """A process stands still at a named failpoint, once, while the rest of it goes on: a race window held open."""
+
+    def __init__(self, site: Site, process: str, point: str, seconds: float, passage: int) -> None:
+        self.name = f"pause {process} {point}@{passage} for {seconds:.1f} s"
+        self._process = site.watch.processes[process]
+        self._spec = f"{point}=pause({seconds:.1f})@{passage}"
+        self._said = 0
+
+    async def strike(self) -> None:
+        """Arm it, and restart the process so that it reads the setting."""
+        self._said = self._process.log.stat().st_size
+        self._process.environment[_SETTING] = self._spec
+        await ended(self._process, signal.SIGTERM)
+
+    async def heal(self) -> None:
+        """Disarm it for the next start; this one pauses no more once it has."""
+        self._process.environment.pop(_SETTING, None)
+        if '"failpoint_reached"' in self._process.log.read_text(errors="replace")[self._said :]:
+            self.proof = "it said so in its log"
 
 
 class Link(Fault):

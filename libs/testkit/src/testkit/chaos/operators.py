@@ -16,6 +16,11 @@ _WAITING_FOR_LOCKS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_typ
 _EMPTY_WITHIN = 45.0
 
 
+def another(model: Process, n: int) -> Process:
+    """One more process of a kind, the n-th; the supervisor does not look after it."""
+    return Process(f"{model.name}-{n}", model.module, model.role, dict(model.environment), model.directory)
+
+
 class Rewound(Fault):
     """The offsets of a service's group set back to the beginning: every fact and document is delivered once more."""
 
@@ -98,10 +103,7 @@ class Scaled(Fault):
         self.name = f"scale {service} to {workers} workers and back"
         self._site = site
         model = site.watch.processes[f"{service}-worker"]
-        self._more = [
-            Process(f"{model.name}-{n}", model.module, model.role, dict(model.environment), model.directory)
-            for n in range(2, workers + 1)
-        ]
+        self._more = [another(model, n) for n in range(2, workers + 1)]
 
     async def strike(self) -> None:
         for process in self._more:

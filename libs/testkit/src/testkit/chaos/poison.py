@@ -87,8 +87,7 @@ class Poisoned(Fault):
             after = await self._letters()
             return all(after[name] - self._before[name] == self._dead for name in SERVICES)
 
-        found: bool = await eventually(all_dead, within=60, every=0.5)
-        if found:
+        if await eventually(all_dead, within=60, every=0.5):
             self.proof = f"{self._dead} dead letters in each of {', '.join(SERVICES)}"
 
     async def _letters(self) -> dict[str, int]:
