@@ -112,7 +112,7 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
 
 
 async def strike_and_heal(fault: Fault, until: float, result: Result) -> None:
-    """Let it strike, last until that moment of the loop's clock, and heal; what hinders either is told in the result."""
+    """Let it strike, last until that moment of the loop's clock, and heal; what hinders either is told."""
 
     async def last() -> None:
         await asyncio.sleep(max(0.0, until - asyncio.get_running_loop().time()))
