@@ -222,6 +222,7 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I1", "act-lost", asked("charge", "ok")),
     ("I1", "act-lost", without("workflow.note-added")),
     ("I1", "act-repeated", again("billing.charge-logged")),
+    ("I1", "answered-500", asked("edit", "refused", status=500)),
     ("I2", "fact-about-nothing", lambda e: e.facts.append(replace(e.facts[-1], subject=STRANGER, sequence=1))),
     ("I2", "row-about-nothing", row("billing", subject=STRANGER)),
     ("I3", "not-billed", without("billing.invoice-issued")),

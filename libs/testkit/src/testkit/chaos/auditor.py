@@ -40,7 +40,13 @@ Broken = tuple[str, str, str]
 Law = Callable[[Evidence], Iterator[Broken]]
 
 LAWS: dict[str, tuple[Law, ...]] = {
-    "I1": (acceptance.accepted_is_there, acceptance.unknown_at_most_once, acceptance.acts_happen_once, books.existence),
+    "I1": (
+        acceptance.accepted_is_there,
+        acceptance.unknown_at_most_once,
+        acceptance.acts_happen_once,
+        acceptance.no_error_of_ours,
+        books.existence,
+    ),
     "I2": (acceptance.nothing_from_nothing,),
     "I3": (books.billing, books.invoices_add_up),
     "I4": (books.messages, books.no_mail_twice),

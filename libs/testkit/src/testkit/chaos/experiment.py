@@ -90,7 +90,9 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
     await load.start()
     watching.start()
     try:
-        playing = asyncio.create_task(load.play(plan(seed, new_id().hex[:12], shape.rate, shape.seconds)))
+        playing = asyncio.create_task(
+            load.play(plan(chance.randrange(1 << 30), new_id().hex[:12], shape.rate, shape.seconds))
+        )
         await asyncio.sleep(chance.uniform(0.2, 0.4) * shape.seconds)
         lasting = asyncio.get_running_loop().time() + shape.lasts
         await strike_and_heal(fault, lasting, result)

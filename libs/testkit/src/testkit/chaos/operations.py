@@ -44,6 +44,8 @@ class Operation:
     marker: str = ""
     """What a submission's summary ends with: by it the request is found when nobody answered."""
     slug: str = ""
+    status: int = 0
+    """Of a refusal."""
     position: tuple[str, UUID, int] | None = None
     """(topic, request, sequence) that the answer says is durable."""
 
@@ -118,7 +120,7 @@ class RecordingDoors(Doors):
         try:
             answer = await super()._call(method, who, service, path, **options)
         except Refused as refused:
-            told.outcome, told.slug = "refused", refused.slug
+            told.outcome, told.slug, told.status = "refused", refused.slug, refused.status
             raise
         except Unanswered:
             raise
@@ -147,7 +149,7 @@ class RecordingCrm(Crm):
         try:
             answer = await super().command(kind, subject, body, key)
         except Refused as refused:
-            told.outcome, told.slug = "refused", refused.slug
+            told.outcome, told.slug, told.status = "refused", refused.slug, refused.status
             raise
         else:
             told.outcome = "ok"

@@ -80,6 +80,13 @@ def acts_happen_once(evidence: Evidence) -> Iterator[Broken]:
             yield "act-repeated", f"{what} {subject}", f"{least} ok and {most - least} unknown, {n} facts"
 
 
+def no_error_of_ours(evidence: Evidence) -> Iterator[Broken]:
+    """Whatever fails around it, no door answers 500: it says 503, or does not answer."""
+    for operation in evidence.operations.all:
+        if operation.status == 500:
+            yield "answered-500", f"{operation.what} {operation.subject or operation.marker}", operation.key
+
+
 def nothing_from_nothing(evidence: Evidence) -> Iterator[Broken]:
     """Facts and rows of every service are about requests that intake has."""
     rows = evidence.shelves["intake"].of(per_request("intake").name)
