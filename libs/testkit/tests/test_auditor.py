@@ -108,7 +108,6 @@ class Story:
                 )
             )
         self.evidence.mails = {"<m0>": 1, "<m1>": 1}
-        self.evidence.members = {"billing": 1, "billing.commands": 1}
 
 
 @pytest.fixture
@@ -183,13 +182,6 @@ def mailed_twice(evidence: Evidence) -> None:
     evidence.mails = {"<m0>": 2}
 
 
-def members(count: int) -> Plant:
-    def plant(evidence: Evidence) -> None:
-        evidence.members = {"billing": 1, "billing.commands": count}
-
-    return plant
-
-
 def went_back(evidence: Evidence) -> None:
     evidence.went_back = ["billing/7: version was 3, is 2"]
 
@@ -257,8 +249,6 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I8", "not-heard", row("workflow", sequence=99)),
     ("I8", "stated-twice", stated_twice),
     ("I8", "went-back", went_back),
-    ("I11", "members", members(0)),
-    ("I11", "members", members(2)),
     ("I11", "session-stuck", shelf("billing", stuck=["77 idle in transaction: SELECT 1"])),
     ("I11", "waits", shelf("workflow", waiting=["7 gap"])),
     ("I11", "dead-letter", shelf("billing", letters=["no-json"])),

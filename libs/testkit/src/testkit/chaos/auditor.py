@@ -60,7 +60,7 @@ LAWS: dict[str, tuple[Law, ...]] = {
         order.event_ids_are_unique,
         order.nothing_went_back,
     ),
-    "I11": (order.nothing_is_left, order.no_zombies),
+    "I11": (order.nothing_is_left,),
 }
 
 

@@ -10,9 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from aiokafka.admin import AIOKafkaAdminClient
 
-from chassis import naming
 from chassis.aggregate import Aggregate
 from chassis.journal import to_json
 from chassis.refolding import in_order
@@ -20,7 +18,6 @@ from chassis.service import Service
 from cli.clients import Where, schemas
 from cli.reconcile.heard import Heard
 from cli.reconcile.reading import facts
-from contracts.registry import SERVICES
 from testkit.chaos.operations import Operations
 
 _ROWS = (
@@ -99,8 +96,6 @@ class Evidence:
     shelves: dict[str, Shelf] = field(default_factory=dict)
     mails: Mapping[str, int] = field(default_factory=dict)
     went_back: list[str] = field(default_factory=list)
-    members: dict[str, int] = field(default_factory=dict)
-    """How many members each consumer group has: a site has one worker a service."""
 
 
 @cache
@@ -130,19 +125,7 @@ async def gather(where: Where, bootstrap: str, operations: Operations, mails: Ma
         async for name, connection in visits:
             evidence.shelves[name] = await _shelf(name, connection)
     evidence.facts = [fact async for fact in facts(bootstrap, where.prefix)]
-    evidence.members = await _members(bootstrap, where.prefix)
     return evidence
-
-
-async def _members(bootstrap: str, prefix: str) -> dict[str, int]:
-    groups = [naming.group(prefix, name) + kind for name in SERVICES for kind in ("", ".commands")]
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        described = await admin.describe_consumer_groups(groups)
-    finally:
-        await admin.close()
-    return {group: len(members) for each in described for _, group, _, _, _, members, *_ in each.groups}
 
 
 async def _shelf(name: str, connection: asyncpg.Connection) -> Shelf:

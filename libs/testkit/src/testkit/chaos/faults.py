@@ -193,7 +193,7 @@ class AtFailpoint(Fault):
         self.name = f"failpoint {process} {point}@{passage}"
         self._process = site.watch.processes[process]
         self._spec = f"{point}=kill@{passage}"
-        self._deaths = 0
+        self.deaths = 0
         self._counting: asyncio.Task[None] | None = None
 
     async def strike(self) -> None:
@@ -206,7 +206,7 @@ class AtFailpoint(Fault):
         child = child_of(self._process)
         while True:
             await replaced(self._process, child, within=math.inf)
-            self._deaths += child.returncode == -signal.SIGKILL
+            self.deaths += child.returncode == -signal.SIGKILL
             child = child_of(self._process)
 
     async def heal(self) -> None:
@@ -215,8 +215,8 @@ class AtFailpoint(Fault):
             self._counting.cancel()
             await asyncio.gather(self._counting, return_exceptions=True)
         child = child_of(self._process)
-        if self._deaths or child.returncode == -signal.SIGKILL:
-            self.proof = f"it died there {max(1, self._deaths)} times"
+        if self.deaths or child.returncode == -signal.SIGKILL:
+            self.proof = f"it died there {max(1, self.deaths)} times"
         self._process.environment.pop(_SETTING, None)
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):

@@ -1,10 +1,7 @@
-"""Zombies: a process freezes, a second of its kind takes over, and the first wakes up as if nothing had happened."""
+"""Zombies: a relay freezes, a second one takes over, and the first wakes up as if nothing had happened."""
 
 import asyncio
 
-from aiokafka.admin import AIOKafkaAdminClient
-
-from chassis import naming
 from cli.clients import schemas
 from testkit.chaos.faults import Fault, Frozen, child_of, ready
 from testkit.chaos.operators import another
@@ -16,14 +13,13 @@ _SIDE_BY_SIDE = 3.0
 
 
 class Overtaken(Fault):
-    """Of the role `worker`: the group has thrown the first out. Of `relay`: the lease has another epoch."""
+    """The second has taken over when the lease has another epoch."""
 
-    def __init__(self, site: Site, service: str, role: str) -> None:
-        first = site.watch.processes[f"{service}-{role}"]
+    def __init__(self, site: Site, service: str) -> None:
+        first = site.watch.processes[f"{service}-relay"]
         self.name = f"overtake {first.name}"
         self._site = site
         self._service = service
-        self._first = first
         self._second = another(first, 2)
         self._frozen = Frozen(site, [first.name])
         self._taken = False
@@ -32,14 +28,9 @@ class Overtaken(Fault):
         """Return once the second has taken over."""
         await asyncio.to_thread(self._site.watch.start, self._second)
         await ready(self._second)
-        if self._first.role == "relay":
-            before = await self._epoch()
-            await self._frozen.strike()
-            await eventually(lambda: self._leads_since(before), within=_TAKEN_WITHIN, every=0.2)
-        else:
-            await eventually(lambda: self._has_members(2), within=_TAKEN_WITHIN, every=0.2)
-            await self._frozen.strike()
-            await eventually(lambda: self._has_members(1), within=_TAKEN_WITHIN, every=0.2)
+        before = await self._epoch()
+        await self._frozen.strike()
+        await eventually(lambda: self._leads_since(before), within=_TAKEN_WITHIN, every=0.2)
         self._taken = True
 
     async def heal(self) -> None:
@@ -58,13 +49,3 @@ class Overtaken(Fault):
         async with schemas(self._site.running()) as visits:
             epochs = {name: await connection.fetchval("SELECT epoch FROM relay") async for name, connection in visits}
         return int(epochs[self._service])
-
-    async def _has_members(self, wanted: int) -> bool:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._site.bootstrap)
-        await admin.start()
-        try:
-            (described,) = await admin.describe_consumer_groups([naming.group(self._site.prefix, self._service)])
-        finally:
-            await admin.close()
-        (group,) = described.groups
-        return len(group[5]) == wanted

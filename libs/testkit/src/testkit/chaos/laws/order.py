@@ -73,13 +73,6 @@ def nothing_went_back(evidence: Evidence) -> Iterator[Broken]:
         yield "went-back", text.partition(":")[0], text.partition(": ")[2]
 
 
-def no_zombies(evidence: Evidence) -> Iterator[Broken]:
-    """Every consumer group has the one member that its service has a worker for."""
-    for group, members in evidence.members.items():
-        if members != 1:
-            yield "members", group, f"{members} members, one worker"
-
-
 def nothing_is_left(evidence: Evidence) -> Iterator[Broken]:
     """No message waits, no dead letter lies, no timer is overdue, no fact is unsent, no transaction is left open."""
     for name, shelf in evidence.shelves.items():
