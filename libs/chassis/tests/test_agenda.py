@@ -120,6 +120,24 @@ async def test_a_reaction_reaches_its_aggregate(database: Database) -> None:
     assert rows[0]["correlation_id"] == causes[-1]["correlation_id"]
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_one_stream_knows_too_early_waits_for_another_stream_and_does_not_hold_it_up(
+    database: Database, together: bool
+) -> None:
+    till, decider = uuid4(), toy.decider(database)
+    early = [remembered(heard(till, Add(10), n, "early.things")) for n in (2, 3)]
+    early = [remembered(heard(till, CountAt(utc_now()), 1, "early.things")), *early]
+    late = [remembered(heard(till, Add(1), n, "late.things")) for n in (1, 2)]
+    for batch in [[*early, *late]] if together else [early, late]:
+        await decider.handle_batch(batch)
+    assert await total(database, till) == 2
+    await eventually(lambda: agenda(database).sweep())
+    assert await total(database, till) == 22
+    (row,) = await database.read("SELECT blocked FROM tills WHERE id = $1", till)
+    assert row["blocked"] is None
+    assert await database.read("SELECT 1 FROM waiting") == []
+
+
 async def test_what_waited_for_a_gap_flows_in_order_when_it_is_filled(database: Database) -> None:
     till, decider = uuid4(), toy.decider(database)
     stream = [remembered(heard(till, Add(n), n)) for n in (1, 2, 3, 4, 5)]

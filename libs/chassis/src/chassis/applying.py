@@ -136,8 +136,8 @@ STILL = Part(
 DECIDED = Part("decided", "DELETE FROM waiting WHERE id = ANY({0}::bigint[]) RETURNING 1", 1)
 DUE_NOW = Part(
     "due_now",
-    "UPDATE waiting SET next_at = clock_timestamp() WHERE subject = ANY({0}::uuid[]) AND reason IN ('gap', 'behind') "
-    "RETURNING 1",
+    "UPDATE waiting SET next_at = clock_timestamp() WHERE subject = ANY({0}::uuid[]) "
+    "AND reason IN ('gap', 'behind', 'unknown') RETURNING 1",
     1,
     counted=False,
 )

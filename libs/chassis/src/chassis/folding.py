@@ -37,6 +37,15 @@ UNKNOWN_FOR = timedelta(seconds=60)
 GAP_RETRY = timedelta(seconds=20)
 
 
+_UNKNOWN = "unknown:"
+"""Before a stream's name: nothing is here yet that its messages could be decided on."""
+
+
+def _elsewhere(entry: Entry[Any], stream: str) -> bool:
+    """Whether only another stream waits for the aggregate to come: this one may be the one that brings it."""
+    return entry.blocked is not None and entry.blocked.startswith(_UNKNOWN) and entry.blocked != _UNKNOWN + stream
+
+
 class Fold(Generic[S]):
     """Decides the messages of one batch. Nothing here touches the database or the clock."""
 
@@ -60,7 +69,8 @@ class Fold(Generic[S]):
         self._numbers = {series: list(numbers) for series, numbers in reading.numbers.items()}
         self.draws = Numbers(drawn)
         self._answered: dict[UUID, tuple[bytes | None, Outcome]] = {}
-        self._stuck: set[UUID] = set()
+        self._stuck: set[tuple[UUID, str | None]] = set()
+        """What must wait behind an earlier message: a subject with one stream, or (None) with all of them."""
 
     # -- one message ---------------------------------------------------------------------------------------------
 
@@ -150,6 +160,7 @@ class Fold(Generic[S]):
         answer = to_json(aggregate.answer(asked.subject, state, facts)).encode() if self._answers(asked, state) else b""  # type: ignore[arg-type]
         # Nothing above has left a trace: an exception anywhere before this line changes nothing.
         if facts:
+            self._comes(entry)
             entry.state, entry.sequence, entry.touched = state, sequence, True
             entry.edit_version += edited
             self.changes.stated += stated
@@ -158,6 +169,11 @@ class Fold(Generic[S]):
         outcome = Outcome(asked.subject, answer, entry.edit_version, entry.sequence)
         self._answer(asked, outcome)
         return outcome
+
+    def _comes(self, entry: Entry[S]) -> None:
+        """Let what waited for this aggregate to be here be looked at."""
+        if entry.state is None and entry.blocked is not None:
+            self.changes.due_now.add(entry.subject)
 
     def _in_vain(self, state: S | None, asked: Asked, unknown: Unknown) -> Sequence[Any]:
         """What is stated of a fact that waited long enough for what it names; `unknown` again when it is nothing."""
@@ -197,9 +213,9 @@ class Fold(Generic[S]):
                 return self._told(entry, asked, NumberUsed(f"number {asked.sequence} was used before"))
             self._settle_waiting(asked)
             return Outcome(asked.subject, duplicate=True)
-        if entry.subject in self._stuck:
+        if self._stuck & {(entry.subject, None), (entry.subject, asked.stream)}:
             return self._behind(entry, asked)
-        blocked = entry.blocked if asked.waiting_id is None else None
+        blocked = entry.blocked if asked.waiting_id is None and not _elsewhere(entry, asked.stream) else None
         if blocked is not None and blocked != f"gap:{asked.stream}":
             return self._behind(entry, asked)
         if asked.sequence > last + 1:
@@ -217,7 +233,7 @@ class Fold(Generic[S]):
             self._block(entry, f"gap:{asked.stream}")
         self._wait(asked, "gap", detail, self.now + GAP_RETRY)
         if asked.waiting_id is not None:
-            self._stuck.add(entry.subject)
+            self._stuck.add((entry.subject, None))
         return Outcome(asked.subject, waiting=True, gap=(asked.stream, last) if asked.reply_to is None else None)
 
     def _told(self, entry: Entry[S], asked: Asked, refused: Refused) -> Outcome:
@@ -272,8 +288,9 @@ class Fold(Generic[S]):
             next_at = self.now + min(BACK_OFF[min(asked.attempts, 2)], UNKNOWN_FOR)
         self._wait(asked, reason, detail, next_at)
         if asked.stream is not None and entry.was.broken is None:
-            self._block(entry, reason)
-            self._stuck.add(entry.subject)
+            only = asked.stream if reason == "unknown" and entry.state is None else None
+            self._block(entry, f"{_UNKNOWN}{only}" if only else reason)
+            self._stuck.add((entry.subject, only))
         return Outcome(asked.subject, waiting=True)
 
     def _wait(self, asked: Asked, reason: str, detail: str, next_at: datetime | None) -> None:
@@ -289,7 +306,7 @@ class Fold(Generic[S]):
         """Let requests flow again whose waiting messages were all decided in this batch."""
         for subject in subjects:
             entry = self.entries[subject]
-            if subject not in self._stuck and entry.blocked is not None:
+            if subject not in {stuck for stuck, _ in self._stuck} and entry.blocked is not None:
                 self._block(entry, None)
 
     # -- what the write needs ------------------------------------------------------------------------------------
