@@ -195,7 +195,7 @@ async def test_a_gap_is_mended_behind_a_bulk_answer_which_the_next_process_begin
     await becomes(lambda: _first(resent(wire)), lone)
     process.kill()
     process.wait()
-    assert 0 < len((await resent(wire))[1]) < 40
+    assert len((await resent(wire))[1]) < 40
     assert await wire.committed("workflow.relay", "workflow.asks") == 0
     async with role(WORKFLOW, urls["workflow"], kafka, prefix, "relay"):
         await becomes(lambda: wire.committed("workflow.relay", "workflow.asks"), 2)
