@@ -1,17 +1,19 @@
 """The whole installation as processes: a scenario through the public doors while everything is killed in turn.
 
-`THROUGHLINE_KILLS=3` (or `make chaos KILLS=3`) kills everything three times.
+`THROUGHLINE_KILLS=3` (or `make chaos KILLS=3`) kills everything three times. Afterwards orphans are planted in it, and
+`throughline reconcile` must name each of them with the command that mends it.
 """
 
 import asyncio
 import contextlib
 import itertools
 import os
+import shlex
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import pytest_asyncio
@@ -22,6 +24,7 @@ from cli.reconcile.report import settled, summary
 from cli.running.installation import Installation
 from contracts.registry import SERVICES
 from embedded.process import children
+from testkit import orphans
 from testkit.eventually import eventually
 
 KILLS = int(os.environ.get("THROUGHLINE_KILLS", "1"))
@@ -31,12 +34,12 @@ BACK_WITHIN, READY_WITHIN = 5.0, 20.0
 """Seconds from kill -9 to a new process and to its readiness; more where more wants to run than the machine can."""
 SETTLED_WITHIN = 150.0
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300 + 120 * KILLS)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300 + 120 * KILLS), pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest_asyncio.fixture
-async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
-    installation = Installation(tmp_path / "home", temporary=True)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    installation = Installation(tmp_path_factory.mktemp("installation") / "home", temporary=True)
     try:
         await installation.start(print)
         yield installation
@@ -111,9 +114,9 @@ async def test_N2_killing_everything_in_turn_loses_nothing_and_repeats_nothing(i
     over.set()
     played = await play
     assert [each.unanswered for each in played if each.unanswered] == []
-    ledger, orphans = await settled(installation.bootstrap, "", utc_now, within=SETTLED_WITHIN)
-    assert [f"{orphan.slug} {orphan.number} {orphan.cause}" for orphan in orphans[:5]] == []
-    found = summary(ledger, orphans)
+    ledger, left = await settled(installation.bootstrap, "", utc_now, within=SETTLED_WITHIN)
+    assert [f"{orphan.slug} {orphan.number} {orphan.cause}" for orphan in left[:5]] == []
+    found = summary(ledger, left)
     print(f"balanced: {found}")
     assert found["requests"] == found["opened"] == REQUESTS * len(played)
     assert found["invoices"] > 0
@@ -121,3 +124,21 @@ async def test_N2_killing_everything_in_turn_loses_nothing_and_repeats_nothing(i
     assert installation.server_restarts == 2 * KILLS
     # A mail whose sender died in the middle is unknown and visible, and is never sent again by itself.
     assert installation.sink.taken.repeated == 0
+
+
+async def test_N2_every_planted_orphan_is_named_and_mended_by_the_command_it_names(installation: Installation) -> None:
+    planted = await orphans.plant(installation)
+    found = await orphans.named(installation)
+    for orphan in found:
+        print(f"{orphan['number']} {orphan['slug']} in {orphan['missing_in']}: {orphan['why']}; {orphan['mend']}")
+    named = {orphan["request_id"]: orphan["mend"].removeprefix("throughline ") for orphan in found}
+    assert named.keys() == planted.keys()
+    assert {request for request, verb in planted.items() if named[request].startswith(verb)} == set(planted)
+    assert {(orphan["slug"], orphan["missing_in"]) for orphan in found} == {
+        ("not-told", "notifications"), ("not-billed", "billing"),
+    }  # fmt: skip
+    for mend in named.values():
+        assert await orphans.throughline(installation, *shlex.split(mend)) == (0, ANY)
+    await eventually(lambda: orphans.balanced(installation), within=90, every=0.5)
+    status, said = await orphans.throughline(installation, "reconcile", "--since", "1h")
+    assert (status, said.count("balanced")) == (0, 1), said

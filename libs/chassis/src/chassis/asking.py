@@ -1,17 +1,22 @@
 """Gaps mended, the reader's side: what is missing is asked for on `<producer>.asks`."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
+import orjson
 import structlog
 
-from chassis import applying
+from chassis import applying, books
 from chassis.asked import Outcome
 from chassis.clock import utc_now
 from chassis.database import Database
 from chassis.ids import new_id
 from chassis.journal import to_json
 from chassis.partition import partition_of
+
+if TYPE_CHECKING:
+    from chassis.service import Runtime
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +36,25 @@ async def ask(database: Database, service: str, partitions: int, subject: UUID, 
     await _tell(database, service, partitions, stream, subject, after)
     log.info("resend_asked", subject=str(subject), stream=stream, after=after)
     return True
+
+
+async def missing(runtime: "Runtime", subject: UUID) -> dict[str, int]:
+    """Ask, on every stream heard, for what follows one request's positions; the positions asked after, by stream.
+
+    What comes is heard in its order like the stream itself, and what is known already is passed over.
+    """
+    stream, database = runtime.service.stream, runtime.database
+    if stream is None:
+        return {}
+    row = await books.row_of(database, stream.into, subject)
+    heard = {} if row is None else orjson.loads(row["heard"])
+    after = {topic: int(heard.get(topic, 0)) for topic in stream.topics}
+    partitions = runtime.settings.partitions
+    return {
+        topic: last
+        for topic, last in after.items()
+        if await ask(database, runtime.name, partitions, subject, topic, last)
+    }
 
 
 async def bootstrap(database: Database, service: str, partitions: int, streams: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis import facts, health, openapi, operating, problems, telemetry
+from chassis import facts, health, openapi, operating, problems, reconciling, telemetry
 from chassis.answers import answer, translated
 from chassis.asked import UnknownOutcome
 from chassis.commands import CommandRoute
@@ -185,7 +185,8 @@ def build(runtime: "Runtime") -> tuple[FastAPI, ASGIApp]:
     for route in service.commands.routes(runtime):
         app.router.routes.append(route)
     topics = {kind.topic for aggregate in service.aggregates for kind in aggregate.codec.kinds if kind.topic}
-    for routes in (service.routes, facts.routes(service.name, topics), operating.routes(service.name)):
+    name = service.name
+    for routes in (service.routes, facts.routes(name, topics), operating.routes(name), reconciling.routes(name)):
         routes.install(app)
     app.add_route("/problems", _problems_page, include_in_schema=False)
     openapi.install(app, service.commands)

@@ -45,6 +45,8 @@ class Meta:
     hop: int
     history: bool = False
     """Whether it comes in bulk to a service that started late: nobody is to be told, nothing to be charged anew."""
+    redelivered: bool = False
+    """Whether an operator lets it be decided after all, behind what came later on its stream."""
 
 
 Handler = Callable[[Any, Meta], Any]
@@ -168,7 +170,7 @@ class Ear:
             **_asked_of(envelope),
         )
 
-    def _message(self, value: bytes | None, envelope: Envelope, subject: UUID, topic: str, *, history: bool) -> Any:
+    def _message(self, value: bytes | None, envelope: Envelope, subject: UUID, topic: str, **how: bool) -> Any:
         assert self._stream is not None
         found = self._stream.handlers.get((envelope.type, envelope.version))
         if found is None:
@@ -184,16 +186,20 @@ class Ear:
             at = "/".join(str(step) for step in first["loc"])
             return Undecodable("body-invalid", f"{event.wire_type()} /{at}: {first['msg']}")
         try:
-            return handler(body, _meta(envelope, subject, topic, history=history))
+            return handler(body, _meta(envelope, subject, topic, **how))
         except Exception as error:
             log.exception("handler_failed", type=envelope.type, id=str(envelope.id))
             return Undecodable("error", f"{type(error).__name__}: {error}")
 
     def revive(self, row: Any, envelope_of: Mapping[str, Any], headers: Sequence[tuple[str, bytes]] | None) -> Asked:
-        """A waiting record decoded anew: what could not be read before may be readable by this release."""
+        """A waiting record decoded anew: what could not be read before may be readable by this release.
+
+        One without a stream has no position any more: an operator has taken it from the dead letters.
+        """
         envelope = from_headers(headers or [])
-        history = HISTORY in (headers or ())
-        message = self._message(row["record"], envelope, row["subject"], row["stream"], history=history)
+        topic = row["stream"] or self._stream_of[self._owner(envelope)]
+        how = {"history": HISTORY in (headers or ()), "redelivered": row["stream"] is None}
+        message = self._message(row["record"], envelope, row["subject"], topic, **how)
         return Asked(
             subject=row["subject"],
             message=message,
@@ -258,7 +264,7 @@ def _asked_of(envelope: Envelope) -> dict[str, Any]:
     }
 
 
-def _meta(envelope: Envelope, subject: UUID, topic: str, *, history: bool) -> Meta:
+def _meta(envelope: Envelope, subject: UUID, topic: str, **how: bool) -> Meta:
     return Meta(
         envelope.id,
         subject,
@@ -270,5 +276,5 @@ def _meta(envelope: Envelope, subject: UUID, topic: str, *, history: bool) -> Me
         envelope.correlation_id or envelope.id,
         envelope.causation_id,
         envelope.hop,
-        history,
+        **how,
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from chassis import asking, deadletters, skipping, waiting
+from chassis import asking, deadletters, redelivering, skipping, waiting
 from chassis.auth import Caller
 from chassis.http import CallerDep, DatabaseDep, PageDep, Routes, RuntimeDep
 from chassis.paging import Listed
@@ -69,6 +69,15 @@ class Retried(BaseModel):
     messages: int
 
 
+class AskedFor(BaseModel):
+    """What was asked for: the position by stream after which everything comes again.
+
+    A stream is missing that was asked for less than ten seconds ago.
+    """
+
+    streams: dict[str, int]
+
+
 class Bootstrap(BaseModel):
     """Of which streams everything is asked for; of all that the service hears when none is named."""
 
@@ -123,8 +132,16 @@ def _dead_letters(router: Routes) -> None:
             raise Problem("not-found")
         return Done()
 
+    @router.post("/dead-letters/{identifier}/redeliver", scope=SCOPE, summary="Let a dead letter be decided after all")
+    async def redeliver(identifier: int, because: Because, caller: CallerDep, runtime: RuntimeDep) -> Done:
+        return Done(subject=await redelivering.redeliver(runtime, identifier, _signed(caller, because)))
+
 
 def _catching_up(router: Routes, service: str) -> None:
+    @router.post("/resend/{subject}", scope=SCOPE, summary="Ask other services for what is missing of a request")
+    async def resend(subject: UUID, runtime: RuntimeDep) -> AskedFor:
+        return AskedFor(streams=await asking.missing(runtime, subject))
+
     @router.post("/bootstrap", scope=SCOPE, summary="Ask other services for everything they ever told")
     async def bootstrap(wanted: Bootstrap, runtime: RuntimeDep) -> Bootstrapped:
         stream = runtime.service.stream

@@ -57,7 +57,8 @@ def _text(value: bytes | str | None) -> str | None:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
 
 
-def _headers(asked: Asked) -> str | None:
+def headers_json(asked: Asked) -> str | None:
+    """A record's headers as tables keep them."""
     if asked.headers is None:
         return None
     return to_json(
@@ -183,7 +184,7 @@ class Writer:
     def _wait_row(aggregate: str, wait: Wait) -> tuple[Any, ...]:
         asked = wait.asked
         return (
-            aggregate, asked.subject, asked.stream, asked.sequence, asked.id, wait.kind, None, _headers(asked),
+            aggregate, asked.subject, asked.stream, asked.sequence, asked.id, wait.kind, None, headers_json(asked),
             asked.record, envelope_of(asked), wait.reason, wait.detail, wait.attempts, wait.next_at,
         )  # fmt: skip
 
@@ -215,7 +216,7 @@ class Writer:
         key = origin.get("key")
         return (
             why.slug, why.detail, origin.get("topic"), origin.get("partition"), origin.get("offset"),
-            key.encode() if isinstance(key, str) else key, _headers(asked), asked.record, asked.subject,
+            key.encode() if isinstance(key, str) else key, headers_json(asked), asked.record, asked.subject,
         )  # fmt: skip
 
     def _documents(self, encoded: Sequence[tuple[Stated, Encoded]]) -> list[tuple[str, str, int, str | None]]:

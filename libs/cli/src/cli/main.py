@@ -2,7 +2,15 @@
 
 import typer
 
-from cli import demo_command, doctor_command, small_commands, trace_command, up_command, waiting_command
+from cli import (
+    demo_command,
+    doctor_command,
+    reconcile_command,
+    small_commands,
+    trace_command,
+    up_command,
+    waiting_command,
+)
 from cli.importing.command import import_log
 
 app = typer.Typer(
@@ -19,6 +27,8 @@ app.command("demo")(demo_command.demo)
 app.command("import")(import_log)
 app.command("trace")(trace_command.trace)
 app.command("doctor")(doctor_command.doctor)
+app.command("reconcile")(reconcile_command.reconcile_now)
+app.command("resend")(waiting_command.resend)
 app.command("token")(small_commands.token)
 app.command("provision")(small_commands.provision)
 app.add_typer(waiting_command.app, name="waiting")

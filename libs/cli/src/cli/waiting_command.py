@@ -108,6 +108,44 @@ def resolve(
         console.print(f"letter {letter} of {service} is put away")
 
 
+@app.command()
+def redeliver(
+    service: Service,
+    letter: Annotated[int, typer.Argument(help="Its number in `waiting letters`.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the message while it waits.")],
+    json: JsonFlag = False,
+) -> None:
+    """Let a dead letter about a request be decided after all; its request has gone past it, so it comes last."""
+    subject = run(_decided(service, f"/dead-letters/{letter}/redeliver", reason))["subject"]
+    if json:
+        as_json({"service": service, "redelivered": letter, "request_id": subject})
+    else:
+        console.print(f"letter {letter} of {service} is decided next for {subject}")
+
+
+def resend(service: Service, request: Request, json: JsonFlag = False) -> None:
+    """Let a service ask the others for what it has missed of a request; what it has heard is not repeated."""
+    asked = run(_resend(service, request))
+    if json:
+        as_json({"service": service, "asked_after": asked})
+    elif asked:
+        said = ", ".join(f"{stream} after {position}" for stream, position in asked.items())
+        console.print(f"{service} has asked for {said}")
+    else:
+        console.print(f"{service} has asked for it in the last ten seconds; it is on its way")
+
+
+async def _resend(service: str, request: str) -> dict[str, int]:
+    doors = await operating.doors(site.find())
+    try:
+        subject = await operating.subject(doors, request)
+        answer = await doors.post(operating.OPERATOR, service, f"/resend/{subject}", {}, key=f"resend-{subject}")
+    finally:
+        await doors.close()
+    found: dict[str, int] = answer.body["streams"]
+    return found
+
+
 async def _listing(path: str = "/waiting") -> list[dict[str, Any]]:
     doors = await operating.doors(site.find())
     try:

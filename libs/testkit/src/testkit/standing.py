@@ -20,6 +20,7 @@ from chassis.decision import SYSTEM
 from chassis.history import history
 from chassis.ids import new_id
 from chassis.issuer import Issuer
+from chassis.partition import partition_of
 from chassis.service import Runtime, Service
 from chassis.settings import ServiceSettings
 from chassis.stream import ear_of
@@ -89,7 +90,9 @@ class Standing:
             return _as_heard(subject, event, sequence, heard_on)
         said = self._envelope(naming.source(self.runtime.prefix, event.service), event, subject)
         said.id, said.sequence = uuid5(_NAMESPACE, f"{event.topic}/{subject}/{sequence}"), sequence
-        found = self._ear.decode(Record(event.topic, str(subject).encode(), _bytes(event), to_headers(said)))
+        key, partitions = str(subject).encode(), self.runtime.settings.partitions
+        place = partition_of(key, partitions), subject.int % 2**40 + sequence
+        found = self._ear.decode(Record(event.topic, key, _bytes(event), to_headers(said), *place))
         assert isinstance(found, Asked), found
         return found
 

@@ -4,12 +4,13 @@ Pure: no clock, no Kafka. What must balance stands in `balance`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from cli.reconcile import mending
 from cli.reconcile.balance import numbering, unbalanced
 from cli.reconcile.heard import Heard, Orphan
 from cli.reconcile.story import Story
@@ -27,13 +28,18 @@ _BILLED = ("billing.invoice-issued", "billing.invoice-drafted", "billing.nothing
 
 
 class Ledger:
-    """Enter facts in any order of topics; ask for orphans at the end."""
+    """Enter facts in any order of topics; ask for orphans at the end.
 
-    def __init__(self) -> None:
+    One that is not `whole` begins in the middle: what lies before its first facts is neither missing nor a gap.
+    """
+
+    def __init__(self, *, whole: bool = True) -> None:
+        self.whole = whole
         self.stories: dict[UUID, Story] = {}
         self.duplicates = 0
         self.invoices: dict[str, Decimal] = {}
-        self.numbers: Counter[str] = Counter()
+        self.numbers: list[tuple[str, datetime]] = []
+        """Numbers of invoices and credit notes, and since when they are told."""
         self._sequences: dict[tuple[str, UUID], int] = {}
         self._gaps: list[tuple[Heard, int]] = []
         self._enter: dict[str, Callable[[Story, Heard], None]] = {
@@ -64,7 +70,7 @@ class Ledger:
         if fact.sequence <= last:
             self.duplicates += 1
             return
-        if fact.sequence != last + 1:
+        if fact.sequence != last + 1 and (last or self.whole):
             self._gaps.append((fact, last))
         self._sequences[key] = fact.sequence
         story = self.stories.get(fact.subject)
@@ -134,14 +140,14 @@ class Ledger:
     def _billed(self, story: Story, fact: Heard) -> None:
         story.billed.setdefault(fact.data["close_no"], Counter())[fact.type] += 1
         if fact.type == "billing.invoice-issued":
-            self.numbers[fact.data["number"]] += 1
+            self.numbers.append((fact.data["number"], fact.since))
             total = fact.data["total"]
             self.invoices[total["currency"]] = self.invoices.get(total["currency"], Decimal()) + Decimal(
                 total["amount"]
             )
 
     def _credited(self, story: Story, fact: Heard) -> None:
-        self.numbers[fact.data["number"]] += 1
+        self.numbers.append((fact.data["number"], fact.since))
 
     def _planned(self, story: Story, fact: Heard) -> None:
         story.planned[fact.data["message_id"]] = fact
@@ -177,24 +183,35 @@ class Ledger:
 
     def orphans(self, now: datetime, passed: Passed, older_than: timedelta = timedelta(seconds=60)) -> list[Orphan]:
         """What does not balance. What is younger than `older_than`, or not yet passed by its reader, is on its way."""
+        return [*self.unbalanced(now, passed, older_than), *misnumbered(self.numbers, now, older_than, self.whole)]
+
+    def unbalanced(self, now: datetime, passed: Passed, older_than: timedelta) -> Iterator[Orphan]:
+        """The same without the series of numbers, which do not belong to a request."""
 
         def on_its_way(service: str, fact: Heard) -> bool:
-            return now - fact.time < older_than or not passed(service, fact)
+            return now - fact.since < older_than or not passed(service, fact)
 
-        found = [self._gap(fact, last) for fact, last in self._gaps]
+        for fact, last in self._gaps:
+            number = self.stories[fact.subject].number
+            yield _orphan("sequence-gap", None, fact, number, f": {last} then {fact.sequence}")
         for story in self.stories.values():
-            for slug, service, fact, mend in unbalanced(story):
+            for slug, service, fact in unbalanced(story, whole=self.whole):
                 if service is None or not on_its_way(service, fact):
-                    found.append(Orphan(slug, story.subject, story.number, f"{fact.type} {fact.id}", fact.time, mend))
-        return found + [
-            Orphan("number-" + slug, UUID(int=0), number, "billing", now, "throughline doctor")
-            for slug, number in numbering(self.numbers)
-        ]
+                    yield _orphan(slug, service, fact, story.number)
 
-    @staticmethod
-    def _gap(fact: Heard, last: int) -> Orphan:
-        detail = f"{fact.type} {fact.id}: {last} then {fact.sequence}"
-        return Orphan("sequence-gap", fact.subject, None, detail, fact.time, f"throughline trace {fact.subject}")
+
+def _orphan(slug: str, service: str | None, fact: Heard, number: str | None, detail: str = "") -> Orphan:
+    mend = mending.look_at(number or str(fact.subject))
+    return Orphan(slug, fact.subject, number, f"{fact.type} {fact.id}{detail}", fact.since, mend, service, fact)
+
+
+def misnumbered(
+    numbers: Iterable[tuple[str, datetime]], now: datetime, older_than: timedelta, whole: bool
+) -> Iterator[Orphan]:
+    """Numbers missing or twice in a series; one that is just drawn may be read before the one that it follows."""
+    settled = Counter(number for number, since in numbers if now - since >= older_than)
+    for slug, number in numbering(settled, whole=whole):
+        yield Orphan("number-" + slug, UUID(int=0), number, "billing", now, mending.LOOK_AROUND)
 
 
 def count(values: Iterable[Any]) -> dict[str, int]:

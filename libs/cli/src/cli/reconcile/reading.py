@@ -2,16 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis import naming
 from cli.reconcile.heard import Heard
-from cli.reconcile.ledger import Passed
 from contracts.envelope import BadEnvelope, from_headers
 from contracts.registry import TOPICS
 
@@ -100,28 +98,5 @@ def _heard(record: object, prefix: str) -> Heard | None:
         envelope.time,
         orjson.loads(record.value),  # type: ignore[attr-defined]
         record.partition,  # type: ignore[attr-defined]
-        record.offset,  # type: ignore[attr-defined]
+        datetime.fromtimestamp(record.timestamp / 1000, UTC),  # type: ignore[attr-defined]
     )
-
-
-async def positions(bootstrap: str, prefix: str, services: Iterable[str]) -> Passed:
-    """Where each service's consumer group stands now, as a question that a ledger can ask."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        committed = {
-            service: {
-                (naming.plain(prefix, p.topic), p.partition): at.offset
-                for p, at in (await admin.list_consumer_group_offsets(naming.group(prefix, service))).items()
-            }
-            for service in services
-        }
-    finally:
-        await admin.close()
-
-    def passed(service: str, fact: Heard) -> bool:
-        if fact.topic.startswith(f"{service}."):
-            return True
-        return bool(committed.get(service, {}).get((fact.topic, fact.partition), 0) > fact.offset)
-
-    return passed

@@ -10,21 +10,9 @@ from typing import Any
 
 from cli.reconcile.heard import Orphan
 from cli.reconcile.ledger import Ledger, count
-from cli.reconcile.reading import facts, following, positions
-from contracts.registry import SERVICES
+from cli.reconcile.reading import following
 
 _LOOK_EVERY = 0.2
-
-
-async def reconcile(
-    bootstrap: str, prefix: str, now: datetime, *, since: datetime | None = None, older_than: float = 60.0
-) -> tuple[Ledger, list[Orphan]]:
-    """Read the public streams and balance them. Positions are read first, so that what follows is on its way."""
-    passed = await positions(bootstrap, prefix, SERVICES)
-    ledger = Ledger()
-    async for fact in facts(bootstrap, prefix, since=since):
-        ledger.hear(fact)
-    return ledger, ledger.orphans(now, passed, timedelta(seconds=older_than))
 
 
 async def settled(

@@ -13,6 +13,8 @@ class Cause:
     event_id: UUID
     stream: str
     sequence: int
+    redelivered: bool = False
+    """Whether it was never decided before, though later ones of its stream were."""
 
 
 @record

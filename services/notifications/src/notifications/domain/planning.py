@@ -43,7 +43,8 @@ def tell(
 
     Nothing for a request of history, and nothing for an event that was told before.
     """
-    if not thread.live or cause.sequence <= (thread.told or {}).get(cause.stream, -1):
+    told = cause.sequence <= (thread.told or {}).get(cause.stream, -1) and not cause.redelivered
+    if told or not thread.live:
         return ()
     return [
         _to_one(cause, template, kind, recipient, content, now, known) for kind, recipient in dict.fromkeys(recipients)

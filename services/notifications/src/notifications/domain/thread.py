@@ -135,7 +135,8 @@ def _started(thread: Thread, fact: facts.AttemptStarted) -> Thread:
 def _told(thread: Thread, cause: messages.Cause | None) -> Thread:
     if cause is None:
         return thread
-    return changed(thread, told={**(thread.told or {}), cause.stream: cause.sequence})
+    told = thread.told or {}
+    return changed(thread, told={**told, cause.stream: max(cause.sequence, told.get(cause.stream, cause.sequence))})
 
 
 def _with(thread: Thread, message_id: UUID, **fields: Any) -> Thread:
