@@ -62,6 +62,21 @@ async def counted(database: Database, till: UUID) -> list[Any]:
     return [row for row in await history(database, till) if row["type"] == "toy.till-counted"]
 
 
+async def test_a_burst_of_more_than_a_page_is_swept_two_pages_at_once_each_timer_once(database: Database) -> None:
+    tills, at = [uuid4() for _ in range(1200)], utc_now()
+    for n in range(0, len(tills), 400):
+        some = tills[n : n + 400]
+        await toy.decider(database).handle_batch([asked(till, each) for till in some for each in (Add(1), CountAt(at))])
+    sweeper = agenda(database)
+    fired = []
+    while await sweeper.sweep():
+        fired.append(sweeper.fired)
+    assert fired == [500, 1200]
+    rows = await database.read("SELECT subject FROM journal WHERE type = 'toy.till-counted'")
+    assert len(rows) == 1200
+    assert {row["subject"] for row in rows} == set(tills)
+
+
 async def test_a_timer_fires_once_at_its_time_and_not_before(database: Database) -> None:
     till, at = uuid4(), utc_now() + timedelta(milliseconds=400)
     await toy.decider(database).handle_batch([asked(till, Add(1)), asked(till, CountAt(at))])

@@ -14,8 +14,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from chassis.database import Database
+from chassis.partition import partition_of
 from chassis.publishing import Publisher
 from chassis.relay import Relay
+from chassis.telemetry import RELAY_FAILURES_TOTAL
 from chassis.wakeup import Wakeup
 from contracts.envelope import from_headers
 from testkit import toy
@@ -239,6 +241,27 @@ async def test_a_topic_that_is_missing_holds_back_its_own_records_alone(
         await eventually(lambda: _held(database, False))
         assert await second.oldest_unsent() == 0
     assert await published(kafka, topic) == {till: [1, 2], other: [1, 2]}
+
+
+async def test_a_row_that_cannot_be_read_is_told_of_and_holds_back_its_own_topic_of_a_group_alone(
+    database: Database, bell: Wakeup, kafka: Any, prefix: str, topic: str
+) -> None:
+    """It never stalls in silence, and goes out in its order as soon as somebody mended it."""
+    spoilt, other = (UUID(int=n) for n in (1, 2))
+    assert partition_of(str(spoilt).encode(), toy.PARTITIONS) != partition_of(str(other).encode(), toy.PARTITIONS)
+    decider, before = toy.decider(database), RELAY_FAILURES_TOTAL._value.get()
+    await decider.handle(asked(spoilt, Add(1)))
+    await database.read("UPDATE journal SET actor = '[]' WHERE subject = $1 RETURNING 1", spoilt)
+    async with running(relay(database, bell, kafka, prefix)) as one:
+        await decider.handle(asked(spoilt, Add(1)))
+        await decider.handle(asked(other, Add(1)))
+        await eventually(lambda: one.sent == 1)
+        await eventually(lambda: RELAY_FAILURES_TOTAL._value.get() > before)
+        assert await published(kafka, topic) == {other: [1]}
+        actor = '{"kind":"system","id":null}'
+        await database.read("UPDATE journal SET actor = $2 WHERE subject = $1 RETURNING 1", spoilt, actor)
+        await eventually(lambda: one.sent == 3)
+    assert await published(kafka, topic) == {spoilt: [1, 2], other: [1]}
 
 
 async def test_the_latest_documents_are_told_again_after_a_change_of_lease(

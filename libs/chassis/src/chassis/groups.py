@@ -8,6 +8,7 @@ from chassis.clock import utc_now
 from chassis.holes import Cursor, saved
 from chassis.lanes import Lane
 from chassis.lease import Kept
+from chassis.publishing import COLUMNS
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _MARGIN = timedelta(days=1)
@@ -15,18 +16,12 @@ _MARGIN = timedelta(days=1)
 _MOST_UNSENT = 10_000
 """A group with so many rows that cannot be sent, or may still appear, is not read on."""
 
-_COLUMNS = (
-    "j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
-    "j.actor ->> 'kind' AS actor_kind, (j.actor ->> 'id')::uuid AS actor_id, j.correlation_id, j.causation_id, j.hop, "
-    "j.traceparent, CASE WHEN j.topic IS NOT NULL THEN j.data::text END AS data, "
-    "CASE WHEN j.topic IS NOT NULL THEN j.personal::text END AS personal"
-)
 POLL = (
-    "SELECT s.xmin, s.xmax, r.* FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, "
+    "SELECT r.*, s.xmin, s.xmax FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, "
     "pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax) s LEFT JOIN LATERAL ("
-    f"(SELECT j.* FROM unnest($1::smallint[], $2::bigint[]) g(grp, high) CROSS JOIN LATERAL (SELECT {_COLUMNS} "
+    f"(SELECT j.* FROM unnest($1::smallint[], $2::bigint[]) g(grp, high) CROSS JOIN LATERAL (SELECT {COLUMNS} "
     "FROM journal j WHERE j.grp = g.grp AND j.seq > g.high AND j.recorded_at >= $5 ORDER BY j.seq LIMIT $7) j) "
-    f"UNION ALL (SELECT {_COLUMNS} FROM unnest($3::smallint[], $4::bigint[]) h(grp, seq) "
+    f"UNION ALL (SELECT {COLUMNS} FROM unnest($3::smallint[], $4::bigint[]) h(grp, seq) "
     "JOIN journal j ON j.grp = h.grp AND j.seq = h.seq AND j.recorded_at >= $6)) r ON true"
 )
 

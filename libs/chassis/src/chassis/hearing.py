@@ -125,7 +125,7 @@ class Ear:
     def decode(self, record: Any) -> Asked | Entry | Dead | None:
         """What a record is: a message, a document, a dead letter, or None (a document nobody here reads)."""
         try:
-            envelope = from_headers((name, value) for name, value in record.headers)
+            envelope = from_headers(record.headers)
             owner = self._owner(envelope)
             if record.topic in self._document_topics:
                 return self._document(record, envelope, owner)

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaError
 
+from chassis import telemetry
 from chassis.partition import partition_of
 from chassis.publishing import NotSent, Publisher, Record, record_of
 
@@ -63,12 +64,19 @@ class Lane:
             for partition, some in self._placed(group, rows, count).items():
                 await self._send_to(partition, some)
         except (NotSent, OSError, TimeoutError, KafkaError) as error:
-            pause = _BACK_OFF[min(self.failures, len(_BACK_OFF) - 1)]
-            self.failures += 1
-            self._not_before = time.monotonic() + pause
-            log.warning("not_published", topic=self.topic, group=group, error=str(error), again_in=pause)
+            self._back_off(group, error)
+        except Exception as error:
+            telemetry.RELAY_FAILURES_TOTAL.inc()
+            log.exception("row_not_readable", topic=self.topic, group=group)
+            self._back_off(group, error)
         else:
             self.failures = 0
+
+    def _back_off(self, group: int, error: Exception) -> None:
+        pause = _BACK_OFF[min(self.failures, len(_BACK_OFF) - 1)]
+        self.failures += 1
+        self._not_before = time.monotonic() + pause
+        log.warning("not_published", topic=self.topic, group=group, error=str(error), again_in=pause)
 
     async def _send_to(self, partition: int, rows: Sequence[Any]) -> None:
         records: list[Record] = [record_of(row, self._source) for row in rows]

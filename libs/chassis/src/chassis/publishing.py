@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from chassis import naming, telemetry
 from chassis.writing import merged
-from contracts.envelope import Envelope, to_headers
+from contracts.envelope import binary
 
 log = structlog.get_logger(__name__)
 
@@ -39,27 +41,35 @@ class NotSent(Exception):
         self.sent = sent
 
 
-def record_of(row: Any, source: str) -> Record:
+COLUMNS = (
+    "j.grp, j.seq, j.recorded_at, j.topic, j.event_id, j.type, j.version, j.key, j.sequence, j.occurred_at, j.actor, "
+    "j.correlation_id, j.causation_id, j.hop, j.traceparent, j.data, j.personal"
+)
+"""What `record_of` reads of the journal (`j`), in its order; what else a row has stands behind."""
+
+
+def record_of(row: Sequence[Any], source: str) -> Record:
     """A row of the journal as it goes out; a row without data is a tombstone."""
-    value = merged(row["data"], row["personal"])
-    actor = row["actor_kind"]
-    envelope = Envelope(
-        id=row["event_id"],
-        source=source,
-        type=row["type"],
-        version=row["version"],
-        time=row["occurred_at"],
-        subject=row["key"],
-        sequence=row["sequence"],
-        correlation_id=row["correlation_id"],
-        causation_id=row["causation_id"],
-        hop=row["hop"] or 0,
-        actor_kind=actor,
-        actor_id=row["actor_id"],
-        traceparent=row["traceparent"],
-    )
+    (
+        _, _, recorded_at, _, event_id, type_, version, key, sequence, occurred_at, actor,
+        correlation_id, causation_id, hop, traceparent, data, personal, *_,
+    ) = row  # fmt: skip
+    value = merged(data, personal)
+    headers = binary(
+        source, type_, version, event_id, occurred_at, key, sequence, correlation_id, causation_id, hop, _said(actor),
+        traceparent,
+    )  # fmt: skip
     body = None if value is None else value.encode()
-    return Record(row["key"].encode(), body, to_headers(envelope), int(row["recorded_at"].timestamp() * 1000))
+    return Record(key.encode(), body, headers, int(recorded_at.timestamp() * 1000))
+
+
+@lru_cache(maxsize=4096)
+def _said(actor: str | None) -> str | None:
+    """The actor of a row as its header says it."""
+    if actor is None:
+        return None
+    who = orjson.loads(actor)
+    return f"{who['kind']}:{who['id']}" if who["id"] else str(who["kind"])
 
 
 class Publisher:

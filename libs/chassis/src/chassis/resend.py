@@ -19,7 +19,7 @@ from chassis.hearing import HISTORY
 from chassis.ids import jitter
 from chassis.kafka import silent
 from chassis.partition import partition_of
-from chassis.publishing import NotSent, Publisher, Record, record_of
+from chassis.publishing import COLUMNS, NotSent, Publisher, Record, record_of
 from chassis.unanswered import Dropping, Unanswered
 from contracts import registry
 from contracts.exchange import ResendAsked
@@ -31,17 +31,12 @@ _AGAIN_AFTER = 10.0
 _PAGE = 500
 _BULK_PAUSE = 0.02
 _MOST = 10_000
-_COLUMNS = (
-    "j.grp, j.seq, j.recorded_at, j.event_id, j.topic, j.type, j.version, j.key, j.sequence, j.occurred_at, "
-    "j.actor ->> 'kind' AS actor_kind, (j.actor ->> 'id')::uuid AS actor_id, j.correlation_id, j.causation_id, j.hop, "
-    "j.traceparent, j.data::text AS data, j.personal::text AS personal"
-)
 _PUBLISHED = "FROM journal j JOIN relay_cursor c ON c.grp = j.grp AND j.seq <= c.high AND j.seq <> ALL(c.holes)"
 _FACTS = (
-    f"SELECT {_COLUMNS} {_PUBLISHED} WHERE j.subject = $1 AND j.topic = $2 AND j.sequence > $3 "
+    f"SELECT {COLUMNS} {_PUBLISHED} WHERE j.subject = $1 AND j.topic = $2 AND j.sequence > $3 "
     "ORDER BY j.sequence LIMIT $4"
 )
-_ALL = f"SELECT {_COLUMNS} {_PUBLISHED} WHERE j.grp = $1 AND j.seq > $2 AND j.topic = $3 ORDER BY j.seq LIMIT $4"
+_ALL = f"SELECT {COLUMNS} {_PUBLISHED} WHERE j.grp = $1 AND j.seq > $2 AND j.topic = $3 ORDER BY j.seq LIMIT $4"
 _GROUPS = "SELECT grp FROM relay_cursor ORDER BY grp"
 
 

@@ -78,27 +78,50 @@ def _type_headers(source: str, type_: str, version: int) -> tuple[tuple[str, byt
 def to_headers(envelope: Envelope) -> Headers:
     """The Kafka headers of a message in binary mode."""
     e = envelope
+    actor = None if e.actor_kind is None else f"{e.actor_kind}:{e.actor_id}" if e.actor_id else e.actor_kind
+    return binary(
+        e.source, e.type, e.version, e.id, e.time, e.subject, e.sequence, e.correlation_id, e.causation_id, e.hop,
+        actor, e.traceparent, e.rulepath,
+    )  # fmt: skip
+
+
+def binary(
+    source: str,
+    type_: str,
+    version: int,
+    id_: UUID,
+    time: datetime,
+    subject: str | None,
+    sequence: int | None,
+    correlation_id: UUID | None,
+    causation_id: UUID | None,
+    hop: int | None,
+    actor: str | None,
+    traceparent: str | None,
+    rulepath: tuple[str, ...] = (),
+) -> Headers:
+    """The same from the parts, for who writes many; `actor` as the header says it."""
     headers = [
-        *_type_headers(e.source, e.type, e.version),
-        ("ce_id", str(e.id).encode()),
-        ("ce_time", timestamp(e.time).encode()),
+        *_type_headers(source, type_, version),
+        ("ce_id", str(id_).encode()),
+        ("ce_time", timestamp(time).encode()),
     ]
-    if e.subject is not None:
-        headers.append(("ce_subject", e.subject.encode()))
-    if e.sequence is not None:
-        headers.append(("ce_sequence", b"%d" % e.sequence))
-    if e.correlation_id is not None:
-        headers.append(("ce_correlationid", str(e.correlation_id).encode()))
-    if e.causation_id is not None:
-        headers.append(("ce_causationid", str(e.causation_id).encode()))
-    if e.hop:
-        headers.append(("ce_hop", b"%d" % e.hop))
-    if e.rulepath:
-        headers.append(("ce_rulepath", ",".join(e.rulepath).encode()))
-    if e.actor_kind is not None:
-        headers.append(("ce_actor", (f"{e.actor_kind}:{e.actor_id}" if e.actor_id else e.actor_kind).encode()))
-    if e.traceparent is not None:
-        headers.append(("traceparent", e.traceparent.encode()))
+    if subject is not None:
+        headers.append(("ce_subject", subject.encode()))
+    if sequence is not None:
+        headers.append(("ce_sequence", b"%d" % sequence))
+    if correlation_id is not None:
+        headers.append(("ce_correlationid", str(correlation_id).encode()))
+    if causation_id is not None:
+        headers.append(("ce_causationid", str(causation_id).encode()))
+    if hop:
+        headers.append(("ce_hop", b"%d" % hop))
+    if rulepath:
+        headers.append(("ce_rulepath", ",".join(rulepath).encode()))
+    if actor is not None:
+        headers.append(("ce_actor", actor.encode()))
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent.encode()))
     return headers
 
 
@@ -106,7 +129,7 @@ def read(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> tu
     """Envelope and data of a record, in binary or structured mode. Raises BadEnvelope."""
     named = _texts(headers)
     if not named.get("content-type", "").startswith("application/cloudevents"):
-        return _envelope({name.removeprefix("ce_"): text for name, text in named.items()}), value
+        return _envelope(named), value
     if not named["content-type"].startswith("application/cloudevents+json"):
         raise BadEnvelope("content-type-unknown", "structured events are read as application/cloudevents+json only")
     return _structured(value, named)
@@ -114,7 +137,7 @@ def read(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> tu
 
 def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
     """The envelope of a record in binary mode. Raises BadEnvelope."""
-    return _envelope({name.removeprefix("ce_"): text for name, text in _texts(headers).items()})
+    return _envelope(_texts(headers))
 
 
 def timestamp(at: datetime) -> str:
@@ -133,14 +156,34 @@ def split_type(wire: str) -> tuple[str, int]:
 
 
 def _texts(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """The headers that are ours, by attribute: without `ce_`."""
+    texts = {}
     try:
-        return {
-            name.lower(): value.decode()
-            for name, value in headers
-            if value is not None and (name[:3] in ("ce_", "CE_") or name.lower() in ("content-type", "traceparent"))
-        }
+        for name, value in headers:
+            attribute = _ATTRIBUTES.get(name) or _attribute(name)
+            if attribute is not None and value is not None:
+                texts[attribute] = value.decode()
     except UnicodeDecodeError as error:
         raise BadEnvelope("header-not-text", f"a header is not UTF-8: {error}") from error
+    return texts
+
+
+def _attribute(name: str) -> str | None:
+    """The attribute of a header however it is written: its name is not case-sensitive."""
+    lower = name.lower()
+    if lower.startswith("ce_"):
+        return lower[3:]
+    return lower if lower in ("content-type", "traceparent") else None
+
+
+_ATTRIBUTES = {
+    name: _attribute(name)
+    for name in (
+        *("content-type", "traceparent", "ce_specversion", "ce_source", "ce_type", "ce_dataschema", "ce_id", "ce_time"),
+        *("ce_subject", "ce_sequence", "ce_correlationid", "ce_causationid", "ce_hop", "ce_actor"),
+    )
+}
+"""What we write ourselves."""
 
 
 def _structured(value: bytes | None, named: dict[str, str]) -> tuple[Envelope, bytes | None]:
@@ -208,9 +251,13 @@ def _bounded(name: str, text: str | None) -> str | None:
     return text
 
 
+_read_uuid = lru_cache(maxsize=4096)(UUID)
+"""One chain's ids come again and again."""
+
+
 def _uuid(name: str, text: str) -> UUID:
     try:
-        return UUID(text)
+        return _read_uuid(text)
     except ValueError as error:
         raise BadEnvelope("attribute-malformed", f"ce_{name} is no UUID") from error
 
