@@ -19,7 +19,9 @@ references = (
 
 def _cause(meta: Meta) -> messages.Cause:
     """What is told. A fact sent again from before this service's time counts as told already: position -1."""
-    return messages.Cause(meta.id, meta.topic, -1 if meta.history else meta.sequence, meta.redelivered)
+    return messages.Cause(
+        meta.id, meta.topic, -1 if meta.history else meta.sequence, meta.redelivered and not meta.history
+    )
 
 
 @stream.on(workflow.RequestOpened)

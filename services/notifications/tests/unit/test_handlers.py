@@ -1,5 +1,6 @@
 """Which event becomes which message, and which is nobody's business here."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -73,3 +74,15 @@ def test_a_fact_from_before_this_services_time_tells_nobody() -> None:
     told = handlers.waiting(event, META)
     assert told is not None
     assert told.cause.sequence == 7
+
+
+def test_what_an_operator_lets_be_decided_after_all_says_so() -> None:
+    late = replace(META, redelivered=True)
+    found = handlers.closed(workflow.RequestClosed.model_construct(outcome="resolved"), late)
+    assert found.cause == messages.Cause(EVENT, "workflow.requests", 7, redelivered=True)
+
+
+def test_history_stays_silent_when_it_is_decided_after_all() -> None:
+    old = replace(META, redelivered=True, history=True)
+    found = handlers.closed(workflow.RequestClosed.model_construct(outcome="resolved"), old)
+    assert found.cause == messages.Cause(EVENT, "workflow.requests", -1)

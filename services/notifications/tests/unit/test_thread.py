@@ -160,6 +160,16 @@ def test_somebody_who_left_is_not_mailed() -> None:
     assert [fact.reason for fact in seen if isinstance(fact, facts.MessageSuppressed)] == ["no-address"]
 
 
+def test_an_event_that_was_passed_over_is_told_after_all_and_only_when_it_is_redelivered() -> None:
+    thread, _ = told(None, opening(), messages.TellClosed(cause(3), "resolved"))
+    late = messages.TellWaiting(cause(2), "clarification")
+    assert told(thread, late)[1] == []
+    thread, seen = told(thread, changed(late, cause=changed(late.cause, redelivered=True)))
+    assert planned(seen) == [("waiting", CONTACT)]
+    assert thread.told == {"workflow.requests": 3}
+    assert told(thread, messages.TellClosed(cause(3), "resolved"))[1] == []
+
+
 def test_history_tells_nobody_until_it_goes_live() -> None:
     thread, seen = told(None, opening(live=False), messages.TellClosed(cause(2), "resolved"))
     assert [type(fact) for fact in seen] == [facts.ThreadOpened]
