@@ -13,6 +13,9 @@ from chassis.reading import Loaded
 
 S = TypeVar("S")
 
+UNKNOWN = "unknown:"
+"""Before a stream's name: nothing is here yet that its messages could be decided on."""
+
 
 @dataclass(slots=True)
 class Stated:
@@ -68,6 +71,38 @@ class Entry(Generic[S]):
     blocked: str | None
     touched: bool = False
 
+    def waits_elsewhere(self, stream: str) -> bool:
+        """Whether only another stream waits for the aggregate to come: this one may be the one that brings it."""
+        return self.blocked is not None and self.blocked.startswith(UNKNOWN) and self.blocked != UNKNOWN + stream
+
+
+@dataclass(slots=True)
+class Derived(Generic[S]):
+    """What the facts of one message make of its aggregate, before anything of it counts."""
+
+    state: S | None
+    sequence: int
+    edited: bool = False
+    stated: list[Stated] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
+    reactions: list[Reaction] = field(default_factory=list)
+
+
+def derived(aggregate: Aggregate[S], entry: Entry[S], asked: Asked, facts: Iterable[Any], now: datetime) -> Derived[S]:
+    """Fold facts over an aggregate as it stands, one after the other; `entry` itself is left alone."""
+    found = Derived(entry.state, entry.sequence)
+    for n, fact in enumerate(facts):
+        found.state = aggregate.evolve(found.state, fact)
+        told = aggregate.codec.is_told(fact)
+        found.sequence += told
+        stated = Stated(fact, asked, n, found.sequence if told else None, n == 0)
+        found.stated.append(stated)
+        found.children += aggregate.children(asked.subject, found.state, fact, now)
+        caused = aggregate.react(asked.subject, found.state, fact)
+        found.reactions += (Reaction(stated, subject, message, m) for m, (subject, message) in enumerate(caused))
+        found.edited = found.edited or type(fact) in aggregate.edits
+    return found
+
 
 @dataclass(slots=True)
 class Changes:
@@ -82,6 +117,12 @@ class Changes:
     due_now: set[UUID] = field(default_factory=set)
     dead: list[tuple[Asked, Refused]] = field(default_factory=list)
     reactions: list[Reaction] = field(default_factory=list)
+
+    def add(self, found: Derived[Any]) -> None:
+        """What one message's facts want written."""
+        self.stated += found.stated
+        self.children += found.children
+        self.reactions += found.reactions
 
 
 def netted(aggregate: Aggregate[S], entries: Iterable[Entry[S]]) -> tuple[dict[str, UUID], dict[str, UUID]]:

@@ -13,9 +13,10 @@ import asyncpg
 from chassis import failpoints, telemetry
 from chassis.aggregate import Aggregate
 from chassis.asked import Asked, Outcome, UnknownOutcome
-from chassis.database import AWAY, LOST, Database, Unavailable
+from chassis.database import Database, Unavailable
 from chassis.documents import Documents
 from chassis.folding import Fold
+from chassis.races import Lost, committing
 from chassis.reading import Reader, Reading, Wanted, wanted_by
 from chassis.together import Together
 from chassis.writing import Write, Writer
@@ -33,14 +34,6 @@ _DRAW = (
     "INSERT INTO series AS s (name, last) VALUES ($1, $2) "
     "ON CONFLICT (name) DO UPDATE SET last = s.last + excluded.last RETURNING last"
 )
-
-
-class _Lost(Exception):
-    """Somebody else wrote first: read and decide again."""
-
-    def __init__(self, gate: str) -> None:
-        super().__init__(gate)
-        self.gate = gate
 
 
 class Decider(Generic[S]):
@@ -92,7 +85,7 @@ class Decider(Generic[S]):
         for _ in range(_OPTIMISTIC_TRIES):
             try:
                 outcomes = await self._optimistic(batch, claims)
-            except _Lost as lost:
+            except Lost as lost:
                 self.counts["lost"] += 1
                 telemetry.DECIDER_LOST_RACES_TOTAL.labels(self.aggregate.name, lost.gate).inc()
                 claims |= await self._contested(batch, lost)
@@ -142,21 +135,12 @@ class Decider(Generic[S]):
         return outcomes
 
     async def _commit(self, write: Write) -> None:
-        sent = False
-        try:
+        with committing() as sent:
             async with (await self._database.writes()).acquire() as connection:
                 if failpoints.armed is not None:
                     await failpoints.armed.reach("commit.before")
-                sent = True
+                sent.done = True
                 await connection.execute(write.sql, *write.arguments)
-        except LOST as error:
-            raise _Lost(type(error).__name__) from error
-        except asyncpg.InvalidTextRepresentationError as error:
-            raise _lost(error) from error
-        except AWAY as error:
-            if sent:
-                raise UnknownOutcome(str(error) or type(error).__name__) from error
-            raise Unavailable(str(error) or type(error).__name__) from error
         if failpoints.armed is not None:
             await failpoints.armed.reach("commit.after")
         self._written(write)
@@ -168,7 +152,7 @@ class Decider(Generic[S]):
         if write.facts or write.wakes:
             self._on_commit(bool(write.facts), write.wakes)
 
-    async def _contested(self, batch: Sequence[Asked], lost: _Lost) -> frozenset[str]:
+    async def _contested(self, batch: Sequence[Asked], lost: Lost) -> frozenset[str]:
         """The claims that the batch wanted, so that the next read tells who holds them."""
         if lost.gate != "claimed":
             return frozenset()
@@ -185,7 +169,7 @@ class Decider(Generic[S]):
             self.counts["locked"] += 1
             try:
                 done, rest = await self._locked_round(rest, claims, skip=attempt == 0)
-            except _Lost as lost:
+            except Lost as lost:
                 claims |= await self._contested([asked for _, asked in rest], lost)
                 await asyncio.sleep(0.005 * attempt)
                 continue
@@ -201,8 +185,7 @@ class Decider(Generic[S]):
         self, rest: Sequence[tuple[int, Asked]], claims: frozenset[str], *, skip: bool
     ) -> tuple[dict[int, Outcome], list[tuple[int, Asked]]]:
         batch = [asked for _, asked in rest]
-        sent = False
-        try:
+        with committing() as sent:
             async with self._database.begin() as connection:
                 subjects, wanted = self._wanted(batch, claims)
                 lock = _LOCK.format(table=self.aggregate.table.name) + (" SKIP LOCKED" if skip else "")
@@ -217,13 +200,7 @@ class Decider(Generic[S]):
                     await connection.execute(write.sql, *write.arguments)
                 if failpoints.armed is not None:
                     await failpoints.armed.reach("commit.before")
-                sent = True
-        except LOST as error:
-            raise _Lost(type(error).__name__) from error
-        except asyncpg.InvalidTextRepresentationError as error:
-            raise _lost(error) from error
-        except AWAY as error:
-            raise (UnknownOutcome if sent else Unavailable)(str(error) or type(error).__name__) from error
+                sent.done = True
         if failpoints.armed is not None:
             await failpoints.armed.reach("commit.after")
         self._written(write)
@@ -301,11 +278,3 @@ class Decider(Generic[S]):
         outcome = fold.fail(asked, error)
         await self._commit(self._writer.write(fold))
         return [outcome]
-
-
-def _lost(error: asyncpg.InvalidTextRepresentationError) -> Exception:
-    text = str(error)
-    at = text.find("lost:")
-    if at < 0:
-        return error
-    return _Lost(text[at:].split(":")[1])

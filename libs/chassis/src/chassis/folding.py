@@ -8,7 +8,7 @@ from uuid import UUID
 
 from orjson import loads
 
-from chassis.aggregate import Aggregate, Child
+from chassis.aggregate import Aggregate
 from chassis.asked import (
     Asked,
     KeyReused,
@@ -20,7 +20,7 @@ from chassis.asked import (
     Undecodable,
     refusal_of,
 )
-from chassis.changes import Answer, Changes, Entry, Reaction, Stated, Wait, netted
+from chassis.changes import UNKNOWN, Answer, Changes, Entry, Wait, derived, netted
 from chassis.decision import Refused, Unknown
 from chassis.documents import Documents, Lookup
 from chassis.drawing import Numbers
@@ -35,15 +35,6 @@ BACK_OFF = tuple(timedelta(seconds=s) for s in (0.1, 1, 5, 30, 300, 1800))
 UNKNOWN_FOR = timedelta(seconds=60)
 """How long a message waits for a request or document that is not known here."""
 GAP_RETRY = timedelta(seconds=20)
-
-
-_UNKNOWN = "unknown:"
-"""Before a stream's name: nothing is here yet that its messages could be decided on."""
-
-
-def _elsewhere(entry: Entry[Any], stream: str) -> bool:
-    """Whether only another stream waits for the aggregate to come: this one may be the one that brings it."""
-    return entry.blocked is not None and entry.blocked.startswith(_UNKNOWN) and entry.blocked != _UNKNOWN + stream
 
 
 class Fold(Generic[S]):
@@ -130,7 +121,7 @@ class Fold(Generic[S]):
         return outcome
 
     def _decide(self, entry: Entry[S], asked: Asked) -> Outcome:
-        aggregate, state, sequence = self.aggregate, entry.state, entry.sequence
+        aggregate, state = self.aggregate, entry.state
         lookup = Lookup(self._documents, self._read, self._reading.holders, self._numbers, asked)
         try:
             facts = aggregate.decide(state, asked.message, self.now, lookup)
@@ -142,38 +133,20 @@ class Fold(Generic[S]):
             # Only after the decision: who may not do this at all learns nothing of how it stands.
             current = None if state is None else loads(to_json(aggregate.answer(asked.subject, state, ())))
             raise StaleVersion("it was edited meanwhile", edit_version=entry.edit_version, current=current)
-        stated: list[Stated] = []
-        children: list[Child] = []
-        reactions: list[Reaction] = []
-        edited = False
-        for n, fact in enumerate(map(self.draws.fill, facts)):
-            state = aggregate.evolve(state, fact)
-            told = aggregate.codec.is_told(fact)
-            sequence += told
-            stated.append(Stated(fact, asked, n, sequence if told else None, n == 0))
-            children.extend(aggregate.children(asked.subject, state, fact, self.now))
-            reactions.extend(
-                Reaction(stated[-1], subject, message, m)
-                for m, (subject, message) in enumerate(aggregate.react(asked.subject, state, fact))
-            )
-            edited = edited or type(fact) in aggregate.edits
-        answer = to_json(aggregate.answer(asked.subject, state, facts)).encode() if self._answers(asked, state) else b""  # type: ignore[arg-type]
+        found = derived(aggregate, entry, asked, map(self.draws.fill, facts), self.now)
+        answer = b""
+        if found.state is not None and self._answers(asked):
+            answer = to_json(aggregate.answer(asked.subject, found.state, facts)).encode()
         # Nothing above has left a trace: an exception anywhere before this line changes nothing.
         if facts:
-            self._comes(entry)
-            entry.state, entry.sequence, entry.touched = state, sequence, True
-            entry.edit_version += edited
-            self.changes.stated += stated
-            self.changes.children += children
-            self.changes.reactions += reactions
+            if entry.state is None and entry.blocked is not None:
+                self.changes.due_now.add(entry.subject)  # what waited for it to be here
+            entry.state, entry.sequence, entry.touched = found.state, found.sequence, True
+            entry.edit_version += found.edited
+            self.changes.add(found)
         outcome = Outcome(asked.subject, answer, entry.edit_version, entry.sequence)
         self._answer(asked, outcome)
         return outcome
-
-    def _comes(self, entry: Entry[S]) -> None:
-        """Let what waited for this aggregate to be here be looked at."""
-        if entry.state is None and entry.blocked is not None:
-            self.changes.due_now.add(entry.subject)
 
     def _in_vain(self, state: S | None, asked: Asked, unknown: Unknown) -> Sequence[Any]:
         """What is stated of a fact that waited long enough for what it names; `unknown` again when it is nothing."""
@@ -186,8 +159,9 @@ class Fold(Generic[S]):
     def _waited(self, asked: Asked) -> bool:
         return self.now - (asked.waited_since or self.now) >= UNKNOWN_FOR
 
-    def _answers(self, asked: Asked, state: S | None) -> bool:
-        return state is not None and (asked.stream is None or asked.remember or asked.reply_to is not None)
+    @staticmethod
+    def _answers(asked: Asked) -> bool:
+        return asked.stream is None or asked.remember or asked.reply_to is not None
 
     def _read(self, kind: str, key: str) -> Any | None:
         doc = self._reading.documents.get((kind, key))
@@ -215,7 +189,7 @@ class Fold(Generic[S]):
             return Outcome(asked.subject, duplicate=True)
         if self._stuck & {(entry.subject, None), (entry.subject, asked.stream)}:
             return self._behind(entry, asked)
-        blocked = entry.blocked if asked.waiting_id is None and not _elsewhere(entry, asked.stream) else None
+        blocked = entry.blocked if asked.waiting_id is None and not entry.waits_elsewhere(asked.stream) else None
         if blocked is not None and blocked != f"gap:{asked.stream}":
             return self._behind(entry, asked)
         if asked.sequence > last + 1:
@@ -289,7 +263,7 @@ class Fold(Generic[S]):
         self._wait(asked, reason, detail, next_at)
         if asked.stream is not None and entry.was.broken is None:
             only = asked.stream if reason == "unknown" and entry.state is None else None
-            self._block(entry, f"{_UNKNOWN}{only}" if only else reason)
+            self._block(entry, f"{UNKNOWN}{only}" if only else reason)
             self._stuck.add((entry.subject, only))
         return Outcome(asked.subject, waiting=True)
 
