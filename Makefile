@@ -62,6 +62,10 @@ else
 	$(BIN)/python -m testkit.chaos --faults $(or $(FAULTS),quick) --seeds $(or $(SEEDS),1) $(if $(SEED),--seed $(SEED)) $(CHAOS)
 endif
 
+.PHONY: mutants
+mutants: setup ## Plant every known bug into a copy; a test must see each (ONLY=L1,"naive cursor" JOBS=2)
+	$(BIN)/python -m testkit.mutants --only $(if $(ONLY),"$(ONLY)",all) --jobs $(or $(JOBS),2)
+
 .PHONY: demo
 demo: setup ## Play a scenario from submit to invoice (REPORT=file KEEP=1, or LOG=file MAPPING=file)
 	@$(BIN)/throughline demo

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
 
+from chassis import failpoints
 from chassis.agenda import Agenda
 from chassis.asked import Asked
 from chassis.clock import utc_now
@@ -27,6 +29,10 @@ pytestmark = pytest.mark.servers
 
 messages: dict[UUID, Any] = {}
 """What a record of a test decodes to, by event id: a service's stream table does this from the bytes."""
+
+
+class Dies(BaseException):
+    """A process ends here."""
 
 
 def revive(row: Any) -> Asked:
@@ -244,3 +250,34 @@ async def test_a_timer_that_fails_backs_off_and_starves_nobody(database: Databas
     assert len(await counted(database, good)) == 1
     (row,) = await database.read("SELECT at, clock_timestamp() AS now FROM wake WHERE subject = $1", bad)
     assert row["at"] > row["now"]
+
+
+async def test_a_sweep_passes_over_what_somebody_has_in_hand_and_fires_the_rest(database: Database) -> None:
+    busy, free = uuid4(), uuid4()
+    for till in (busy, free):
+        await toy.decider(database).handle_batch([asked(till, Add(1)), asked(till, CountAt(utc_now()))])
+    async with database.begin() as other:
+        await other.execute("SELECT 1 FROM tills WHERE id = $1 FOR UPDATE", busy)
+        await asyncio.wait_for(agenda(database).sweep(), 2)
+        assert (len(await counted(database, busy)), len(await counted(database, free))) == (0, 1)
+    await agenda(database).sweep()
+    assert len(await counted(database, busy)) == 1
+
+
+async def test_a_sweep_that_dies_before_its_commit_loses_no_timer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = uuid4()
+    await toy.decider(database).handle_batch([asked(till, Add(1)), asked(till, CountAt(utc_now()))])
+
+    async def die(name: str) -> None:
+        if name == "agenda.swept":
+            raise Dies
+
+    monkeypatch.setattr(failpoints, "armed", SimpleNamespace(reach=die))
+    with pytest.raises(Dies):
+        await agenda(database).sweep()
+    monkeypatch.setattr(failpoints, "armed", None)
+    assert await counted(database, till) == []
+    await agenda(database).sweep()
+    assert len(await counted(database, till)) == 1

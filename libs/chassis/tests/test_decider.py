@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +10,8 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from chassis import failpoints
+from chassis.asked import UnknownOutcome
 from chassis.database import Database
 from chassis.decider import Decider
 from chassis.history import facts_of, folded, history
@@ -105,6 +108,20 @@ async def test_equal_keys_at_the_same_moment_are_decided_once(database: Database
     assert await totals(database) == {till: 5}
 
 
+async def test_equal_keys_for_different_subjects_are_decided_once(database: Database) -> None:
+    pair = [toy.decider(database) for _ in range(2)]
+    keys = [uuid4() for _ in range(20)]
+    outcomes = await asyncio.gather(
+        *(
+            pair[n].handle(asked(uuid4(), Add(1), id=key, remember=True, request_hash=bytes([n])))
+            for key in keys
+            for n in (0, 1)
+        )
+    )
+    assert len(await totals(database)) == len(keys)
+    assert sum(outcome.refused is not None for outcome in outcomes) == len(keys)
+
+
 async def test_one_key_with_two_contents_in_one_batch_is_refused_the_second_time(
     database: Database, decider: Decider[toy.Till]
 ) -> None:
@@ -152,6 +169,24 @@ async def test_numbers_of_a_gap_free_series_have_no_gap_under_concurrency(databa
     await asyncio.gather(*(deciders[n % 4].handle(asked(tills[n % 8], Receipt())) for n in range(40)))
     numbers = [row["number"] for row in await database.read("SELECT number FROM receipts ORDER BY number")]
     assert numbers == [f"T-{n:04d}" for n in range(1, 41)]
+
+
+async def test_a_number_of_a_gap_free_series_is_not_used_up_by_what_is_rolled_back(
+    database: Database, decider: Decider[toy.Till], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = uuid4()
+    await decider.handle(asked(till, Add(1)))
+
+    async def die(name: str) -> None:
+        if name == "commit.before":
+            raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(failpoints, "armed", SimpleNamespace(reach=die))
+    with pytest.raises(ZeroDivisionError):
+        await decider.handle(asked(till, Receipt()))
+    monkeypatch.setattr(failpoints, "armed", None)
+    await decider.handle(asked(till, Receipt()))
+    assert [row["number"] for row in await database.read("SELECT number FROM receipts")] == ["T-0001"]
 
 
 async def test_a_stale_edit_version_is_refused(decider: Decider[toy.Till]) -> None:
@@ -255,3 +290,22 @@ async def test_a_busy_row_does_not_stall_its_neighbours(database: Database, deci
         assert not task.done()
     assert [o.refused for o in await task] == [None, None]
     assert await totals(database) == {busy: 2, free: 2}
+
+
+async def test_a_write_that_is_cut_off_has_an_unknown_outcome(fresh_database: Any) -> None:
+    database = Database((await fresh_database.template("toy", toy.create)).url, lock_timeout_ms=20_000)
+    till = uuid4()
+    await toy.decider(database).handle(asked(till, Add(1)))
+    async with database.begin() as other:
+        await other.execute("SELECT 1 FROM tills WHERE id = $1 FOR UPDATE", till)
+        task = asyncio.create_task(toy.decider(database).handle(asked(till, Add(1))))
+
+        async def cut_off() -> bool:
+            waiting = "datname = current_database() AND wait_event_type = 'Lock'"
+            return bool(await database.read(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {waiting}"))
+
+        await eventually(cut_off)
+        with pytest.raises(UnknownOutcome):
+            await task
+    assert await totals(database) == {till: 1}
+    await database.close()

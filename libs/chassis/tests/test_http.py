@@ -110,6 +110,27 @@ async def test_many_calls_with_one_key_at_the_same_time_happen_once(client: Any)
     assert (await client.get(f"/toy/v1/tills/{till}")).json()["total"] == 1
 
 
+async def test_a_key_is_its_callers_own(client: Any, url: str, token: Callable[..., str]) -> None:
+    await toyservice.employ(url, "bob")
+    first, second = [
+        await client.post(
+            "/toy/v1/tills",
+            json={"amount": 5},
+            headers={"authorization": f"Bearer {token(who, SCOPES)}", **key("the-same")},
+        )
+        for who in ("ann", "bob")
+    ]
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["id"] != second.json()["id"]
+
+
+async def test_a_command_needs_its_scope(client: Any, token: Callable[..., str]) -> None:
+    reader = {"authorization": f"Bearer {token('ann', 'tills:read')}", **key()}
+    answer = await client.post("/toy/v1/tills", json={"amount": 5}, headers=reader)
+    problem(answer, 403, "insufficient-scope")
+    assert (await client.get("/toy/v1/tills")).json()["items"] == []
+
+
 async def test_another_body_under_a_used_key_is_refused(client: Any) -> None:
     till, same = await opened(client), key("k4")
     await client.post(f"/toy/v1/tills/{till}/deposit", json={"amount": 2}, headers=same)

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any
@@ -17,7 +18,11 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from chassis import asking, relay, stream, timers
+from chassis.holes import Cursor, saved
 from chassis.ids import new_id
+from chassis.lease import Lease
+from chassis.publishing import Publisher
+from chassis.resend import Answers
 from chassis.service import Runtime, Service
 from contracts.billing import RemoveCharge
 from contracts.exchange import CommandAccepted, CommandRefused, ResendAsked
@@ -218,6 +223,25 @@ async def _published(runtime: Any) -> int:
         "SELECT coalesce(sum(high - cardinality(holes)), 0)::int AS published FROM relay_cursor"
     )
     return int(row["published"])
+
+
+async def test_what_is_not_published_yet_is_not_told_by_an_answer_either(
+    urls: dict[str, str], kafka: Any, prefix: str, wire: Wire
+) -> None:
+    process = runtime(WORKFLOW, urls["workflow"], kafka.bootstrap, prefix, "relay")
+    subject, publisher = uuid4(), Publisher(prefix, bootstrap_servers=kafka.bootstrap)
+    wanted = ResendAsked(asker="billing", stream="workflow.requests", subject=subject, after=0)
+    answers = Answers(process.database, publisher, "workflow", prefix)
+    lease = Lease(process.database, PARTITIONS, timedelta(hours=1))
+    await lease.take()
+    for _ in range(3):
+        await process.deciders["tills"].handle(asked(subject, Add(1)))
+    for cursor in (Cursor(0), Cursor(3, {1: 10, 3: 10})):  # nothing is published; then the second of three facts
+        await lease.save(range(PARTITIONS), [saved(cursor)] * PARTITIONS)
+        await answers.answer(wanted, subject)
+    assert await resent(wire) == ([(str(subject).encode(), 2)], [])
+    await publisher.close()
+    await process.database.close()
 
 
 async def test_an_ask_for_what_is_not_told_here_is_passed_over(

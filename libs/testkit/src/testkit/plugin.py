@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from testkit.databases import Databases, drop_all
 from testkit.eventually import eventually as wait_for
@@ -59,9 +59,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def be_patient() -> None:
-    """A slow example says something about the machine, not about the rule: hypothesis does not judge by time."""
-    settings.register_profile("throughline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("throughline")
+    """A slow example says something about the machine, not about the rule: hypothesis does not judge by time.
+
+    `THROUGHLINE_TEST_SHRINK=0` is for who wants to know only whether a test fails: the first example will do.
+    """
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("throughline", patient)
+    settings.register_profile(
+        "throughline-first", patient, phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False
+    )
+    settings.load_profile("throughline-first" if os.environ.get("THROUGHLINE_TEST_SHRINK") == "0" else "throughline")
 
 
 @pytest.hookimpl(optionalhook=True)

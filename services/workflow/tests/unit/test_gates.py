@@ -100,6 +100,17 @@ def test_a_grant_of_the_visit_before_is_stale(gated: Any) -> None:
     assert gated.open.transition is not None
 
 
+def test_a_late_grant_of_what_was_withdrawn_is_stale_although_the_very_same_is_asked_again(gated: Any) -> None:
+    for summary in ("Another line", gated.open.summary):
+        gated.ask(Edit({"summary": summary}, gated.owner))
+    gated.ask(Progress(None, gated.owner))
+    first, again = gated.told(facts.TransitionRequested)
+    assert (again.content_hash, again.visit_no) == (first.content_hash, first.visit_no)
+    [stale] = gated.ask(ApprovalSettled(APPROVAL, first.transition_id, "granted", first.content_hash, first.visit_no))
+    assert isinstance(stale, facts.GrantStale)
+    assert (gated.open.stage, gated.open.transition.transition_id) == ("Triage", again.transition_id)
+
+
 @pytest.mark.parametrize(
     ("message", "cause"),
     [

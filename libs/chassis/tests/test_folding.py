@@ -1,0 +1,75 @@
+"""A batch decided in memory: what fails half-way leaves nothing behind."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+from chassis.agenda import due
+from chassis.database import Database
+from chassis.documents import Documents, Lookup
+from chassis.folding import Fold
+from chassis.reading import Loaded, Reading
+from testkit import toy
+from testkit.deciding import NOON
+from testkit.toy import Add, Forward, Till, asked, heard
+
+TILL, OTHER = UUID(int=7), UUID(int=8)
+
+
+def fold_of(**changes: Any) -> Fold[Till]:
+    """A batch on one till with 5 in it."""
+    rows: dict[UUID, Loaded[Till]] = {TILL: Loaded(True, 3, 2, 1, 1, {}, None, Till(5, 1))}
+    documents = Documents(Database("postgresql://nowhere"))
+    return Fold(replace(toy.TILLS, **changes), documents, Reading(NOON, rows, {}, {}, {}, {}, {}))
+
+
+def stumbling(what: type) -> Any:
+    """Fails at the second fact of a forward, when the first is folded already."""
+
+    def stumble(*given: Any) -> Any:
+        if any(isinstance(each, what) for each in given):
+            raise ZeroDivisionError("planted")
+        return []
+
+    return stumble
+
+
+def test_a_message_that_fails_at_its_second_fact_leaves_nothing_of_the_first() -> None:
+    for part in ("children", "react"):
+        fold = fold_of(**{part: stumbling(toy.Forwarded)})
+        broken, fine = fold.take(asked(TILL, Forward(OTHER, 3))), fold.take(asked(TILL, Add(1)))
+        assert isinstance(broken.error, ZeroDivisionError)
+        assert fine.error is None
+        assert fold.entries[TILL].state == Till(6, 2)
+        assert [stated.fact for stated in fold.changes.stated] == [toy.Added(1, 6)]
+        assert (fold.changes.children, fold.changes.reactions) == ([], [])
+        assert fold.entries[TILL].sequence == 3
+
+
+def test_a_message_whose_answer_cannot_be_made_changes_nothing() -> None:
+    fold = fold_of(answer=lambda subject, state, facts: 1 / 0)
+    assert isinstance(fold.take(asked(TILL, Add(1))).error, ZeroDivisionError)
+    assert fold.touched() == []
+    assert fold.changes.stated == []
+
+
+def test_a_heard_refusal_moves_the_position_and_nothing_else() -> None:
+    fold = fold_of()
+    outcome = fold.take(heard(TILL, toy.Take(99), 1))
+    assert outcome.refused is not None
+    [entry] = fold.touched()
+    assert (entry.heard, entry.state, fold.changes.stated) == ({"other.things": 1}, Till(5, 1), [])
+
+
+def test_ids_that_a_message_makes_are_the_same_whenever_it_is_decided() -> None:
+    one = asked(TILL, Add(1))
+    documents = Documents(Database("postgresql://nowhere"))
+    first, again = (Lookup(documents, lambda kind, key: None, {}, {}, one) for _ in range(2))
+    assert first.new_id() == again.new_id() != first.new_id(1)
+
+
+def test_a_timer_has_the_same_id_however_often_it_is_found_due() -> None:
+    till = Till(5, 1, count_at=NOON)
+    (once,), (again,) = (due(toy.TILLS, TILL, till, NOON) for _ in range(2))
+    (elsewhere,) = due(toy.TILLS, uuid4(), till, NOON)
+    assert once.id == again.id != elsewhere.id

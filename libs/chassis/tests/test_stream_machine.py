@@ -1,0 +1,212 @@
+"""Hearing in memory, step by step: facts come twice, late, in any order or not at all, and are decided once, in order.
+
+The table of waiting messages is a small model here; `test_agenda.py` and `test_stream.py` run the same promise
+against real servers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from chassis.asked import Asked
+from chassis.database import Database
+from chassis.documents import Documents
+from chassis.folding import Fold
+from chassis.reading import Loaded, Reading
+from testkit import toy
+from testkit.deciding import NOON
+from testkit.toy import Add, Explode, Take, heard
+
+TILL = UUID(int=7)
+STREAMS = ("late.things", "early.things")
+MESSAGES: dict[str, Any] = {
+    "add": Add(1),
+    "unhandled": None,
+    "refused": Take(1_000_000),
+    "fails once": Explode(1),
+    "fails twice": Explode(2),
+}
+
+
+@dataclass
+class Row:
+    """A row of the table of waiting messages."""
+
+    n: int
+    asked: Asked
+    reason: str
+    attempts: int
+    next_at: datetime | None
+    first_at: datetime
+
+
+@dataclass
+class Store:
+    """What is committed: one aggregate's row, what waits for it, what was stated, what was put away."""
+
+    row: Loaded[toy.Till] = field(default_factory=Loaded)
+    waiting: list[Row] = field(default_factory=list)
+    stated: list[Asked] = field(default_factory=list)
+    """For every decision that stated facts, what was decided."""
+    dead: list[Asked] = field(default_factory=list)
+    numbers: int = 0
+
+    def commit(self, fold: Fold[toy.Till]) -> None:
+        """What the apply statement does, part by part."""
+        changes = fold.changes
+        for entry in fold.touched():
+            self.row = Loaded(
+                True, self.row.version + 1, entry.sequence, entry.edit_version, 1, entry.heard, entry.blocked,
+                entry.state,
+            )  # fmt: skip
+        self.waiting = [row for row in self.waiting if row.n not in changes.decided_waiting]
+        for wait in changes.still_waiting:
+            for row in self.waiting:
+                if row.n == wait.asked.waiting_id:
+                    row.reason, row.attempts, row.next_at = wait.reason, wait.attempts, wait.next_at
+        for wait in changes.waits:
+            if all(row.asked.id != wait.asked.id for row in self.waiting):
+                self.numbers += 1
+                kept = Row(self.numbers, wait.asked, wait.reason, wait.attempts, wait.next_at, fold.now)
+                self.waiting.append(kept)
+        for row in self.waiting if changes.due_now else ():
+            if row.reason in ("gap", "behind", "unknown"):
+                row.next_at = fold.now
+        self.stated += [each.asked for each in changes.stated if each.first]
+        self.dead += [asked for asked, _ in changes.dead]
+
+    def in_order(self) -> list[Asked]:
+        """What waits, as the sweep reads it: streams by their oldest row, each in its order."""
+        first = {row.asked.stream: 0 for row in self.waiting}
+        first = {stream: min(row.n for row in self.waiting if row.asked.stream == stream) for stream in first}
+        rows = sorted(self.waiting, key=lambda row: (first[row.asked.stream], row.asked.sequence, row.n))
+        return [replace(row.asked, waiting_id=row.n, waited_since=row.first_at, attempts=row.attempts) for row in rows]
+
+
+def _holds_up(fold: Fold[toy.Till], asked: Asked) -> bool:
+    """Whether what was just decided to wait lets nothing of its request pass, whatever stream that comes on."""
+    waits = [wait for wait in fold.changes.waits + fold.changes.still_waiting if wait.asked.id == asked.id]
+    return any(wait.reason == "error" or (wait.reason == "gap" and asked.waiting_id is not None) for wait in waits)
+
+
+class StreamMachine(RuleBasedStateMachine):
+    """Two producers, and a consumer whose process may die between deciding and writing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        toy.explosions.clear()
+        self.now = NOON
+        self.store = Store()
+        self.told: dict[str, list[Asked]] = {stream: [] for stream in STREAMS}
+        self.documents = Documents(Database("postgresql://nowhere"))
+
+    @initialize(kind=st.sampled_from(["add", "unhandled"]))
+    def one_stream_brings_it(self, kind: str) -> None:
+        self.tell("late.things", "add")
+        self.tell("early.things", kind)
+
+    @rule(stream=st.sampled_from(STREAMS), kind=st.sampled_from(sorted(MESSAGES)))
+    def tell(self, stream: str, kind: str) -> None:
+        """A producer states one more fact; nothing says when it arrives."""
+        number = len(self.told[stream]) + 1
+        record: dict[str, Any] = {"topic": stream, "partition": 0, "offset": number, "key": None}
+        self.told[stream].append(heard(TILL, MESSAGES[kind], number, stream, at=NOON, origin=record))
+
+    @rule(data=st.data(), dies=st.booleans())
+    def a_batch_arrives(self, data: st.DataObject, dies: bool) -> None:
+        """Anything that was ever told, in any order, some of it twice; the process may die before it is written."""
+        everything = [one for told in self.told.values() for one in told]
+        picked = data.draw(st.lists(st.sampled_from(range(len(everything))), min_size=1, max_size=6))
+        self.decide([everything[n] for n in picked], dies=dies)
+
+    @rule(stream=st.sampled_from(STREAMS), many=st.integers(1, 4))
+    def the_next_ones_arrive(self, stream: str, many: int) -> None:
+        after = self.store.row.heard.get(stream, 0)
+        self.decide(self.told[stream][after : after + many])
+
+    @precondition(lambda self: any(row.reason == "gap" for row in self.store.waiting))
+    @rule(data=st.data())
+    def a_gap_is_resent(self, data: st.DataObject) -> None:
+        """What lies after the position comes again, all of it, however much of it waits already."""
+        stream = data.draw(st.sampled_from([row.asked.stream for row in self.store.waiting if row.reason == "gap"]))
+        assert stream is not None
+        self.decide(self.told[stream][self.store.row.heard.get(stream, 0) :])
+
+    @rule(seconds=st.sampled_from([0.05, 1.0, 30.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule(dies=st.booleans())
+    def a_sweep(self, dies: bool) -> None:
+        if any(row.next_at is not None and row.next_at <= self.now for row in self.store.waiting):
+            self.decide(self.store.in_order(), dies=dies)
+
+    def decide(self, batch: Sequence[Asked], *, dies: bool = False) -> None:
+        if not batch:
+            return
+        reading = Reading(self.now, {TILL: replace(self.store.row)}, {}, {}, {}, {}, {})
+        fold = Fold(toy.TILLS, self.documents, reading)
+        held_up = self.store.row.blocked == "error" and batch[0].waiting_id is None
+        for asked in batch:
+            stated = len(fold.changes.stated)
+            outcome = fold.take(replace(asked))
+            assert not (held_up and len(fold.changes.stated) > stated), f"{asked.stream} overtook what waits"
+            held_up = held_up or (outcome.waiting and _holds_up(fold, asked))
+        fold.unblock({TILL} if any(asked.waiting_id is not None for asked in batch) else ())
+        if not dies:
+            self.store.commit(fold)
+
+    # -- what must hold ------------------------------------------------------------------------------------------
+
+    @invariant()
+    def every_stream_is_decided_once_and_in_its_order(self) -> None:
+        for stream in STREAMS:
+            stated = [one.sequence for one in self.store.stated if one.stream == stream]
+            wanted = [one.sequence for one in self.told[stream] if isinstance(one.message, Add | Explode)]
+            assert stated == wanted[: len(stated)]
+            put_away = [one.sequence for one in self.store.dead if one.stream == stream]
+            assert (
+                put_away
+                == [one.sequence for one in self.told[stream] if isinstance(one.message, Take)][: len(put_away)]
+            )
+
+    @invariant()
+    def a_position_stands_at_what_was_decided_last(self) -> None:
+        for stream in STREAMS:
+            position = self.store.row.heard.get(stream, 0)
+            over = self.told[stream][:position]
+            stated = sum(one.stream == stream for one in self.store.stated)
+            assert stated == sum(isinstance(one.message, Add | Explode) for one in over)
+
+    @invariant()
+    def what_a_gap_held_up_is_looked_at_as_soon_as_it_is_filled(self) -> None:
+        due = any(row.next_at is not None and row.next_at <= self.now for row in self.store.waiting)
+        for row in self.store.waiting:
+            filled = (
+                row.reason == "gap" and row.asked.sequence == self.store.row.heard.get(str(row.asked.stream), 0) + 1
+            )
+            assert due or not filled
+
+    @invariant()
+    def what_is_blocked_has_something_that_waits(self) -> None:
+        assert self.store.row.blocked is None or self.store.waiting
+
+    def teardown(self) -> None:
+        """In the end all of it is decided, and nothing waits."""
+        for _ in range(5 + 3 * sum(len(told) for told in self.told.values())):
+            for stream in STREAMS:
+                self.the_next_ones_arrive(stream, 100)
+            self.time_passes(60.0)
+            self.a_sweep(dies=False)
+        assert self.store.row.heard == {stream: len(told) for stream, told in self.told.items() if told}
+        assert (self.store.waiting, self.store.row.blocked) == ([], None)
+
+
+TestStreamMachine = StreamMachine.TestCase
+TestStreamMachine.settings = settings(max_examples=100, stateful_step_count=40)

@@ -1,0 +1,1 @@
+"""Bugs planted into copies of the code, one at a time: tests that do not see them prove nothing."""

@@ -1,0 +1,158 @@
+"""Bugs in what is owed and told: charges and invoices, mails, submissions, moving in."""
+
+from testkit.mutants.mutant import Mutant, mutant
+
+_BILLING = "services/billing/src/billing/domain"
+_NOTIFICATIONS = "services/notifications/src/notifications/domain"
+_INTAKE = "services/intake/src/intake/domain"
+_ACCOUNT_MACHINE = "services/billing/tests/unit/test_account_model.py"
+_THREAD = "services/notifications/tests/unit/test_thread.py"
+_PLAN = "libs/cli/tests/importing/test_plan.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    mutant(
+        "reopen bills twice",
+        "L1",
+        f"{_BILLING}/account.py",
+        "    return changed(_closed(account, fact.close_no), lines=(), invoices=invoices)",
+        "    return changed(_closed(account, fact.close_no), invoices=invoices)",
+        why="what the first invoice billed is on the second as well",
+        tests=_ACCOUNT_MACHINE,
+    ),
+    mutant(
+        "the same close bills again",
+        "L1",
+        f"{_BILLING}/invoicing.py",
+        "    if message.close_no <= account.close_no:\n",
+        "    if message.close_no < account.close_no:\n",
+        why="a close that is heard again is a second invoice",
+        tests=_ACCOUNT_MACHINE,
+    ),
+    mutant(
+        "charges after the close",
+        "L1",
+        f"{_BILLING}/charges.py",
+        "    if account.closed:\n",
+        "    if False:\n",
+        why="a line that nobody saw is on the next invoice",
+        tests=_ACCOUNT_MACHINE,
+    ),
+    mutant(
+        "credited twice",
+        "L1",
+        f"{_BILLING}/invoicing.py",
+        "    if issued.credited:\n",
+        "    if False:\n",
+        why="money is given back twice",
+        tests=_ACCOUNT_MACHINE,
+    ),
+    mutant(
+        "charges that the closer did not see",
+        "L1",
+        f"{_BILLING}/invoicing.py",
+        "    if message.charge_revision != account.revision:\n",
+        "    if message.charge_revision > account.revision:\n",
+        why="an invoice goes out that nobody reviewed",
+        tests=_ACCOUNT_MACHINE,
+    ),
+    mutant(
+        "tax rounded over the sum",
+        "L1",
+        f"{_BILLING}/money.py",
+        "    return net, rounded(_EXACT.multiply(net.amount, tax_rate), unit_price.currency)",
+        "    return net, Money(_EXACT.multiply(net.amount, tax_rate), unit_price.currency)",
+        why="lines and total of an invoice differ by a cent",
+        tests="services/billing/tests/unit/test_money.py",
+    ),
+    mutant(
+        "half a cent rounds to even",
+        "L1",
+        f"{_BILLING}/money.py",
+        "_EXACT = Context(prec=80, rounding=ROUND_HALF_UP)",
+        '_EXACT = Context(prec=80, rounding="ROUND_HALF_EVEN")',
+        why="the tax office counts otherwise",
+        tests="services/billing/tests/unit/test_money.py",
+    ),
+    mutant(
+        "a mail per delivery of its event",
+        "L1",
+        f"{_NOTIFICATIONS}/planning.py",
+        "    if not thread.live or cause.sequence <= (thread.told or {}).get(cause.stream, -1):\n",
+        "    if not thread.live:\n",
+        why="Kafka delivers twice and the customer reads twice",
+        tests=_THREAD,
+    ),
+    mutant(
+        "history is mailed",
+        "L1",
+        f"{_NOTIFICATIONS}/planning.py",
+        "    if not thread.live or cause.sequence",
+        "    if cause.sequence",
+        why="moving in writes to every customer of ten years",
+        tests=_THREAD,
+    ),
+    mutant(
+        "an unknown mail is sent again by itself",
+        "L1",
+        f"{_NOTIFICATIONS}/delivery.py",
+        "    mail = thread.mail(UUID(due.ref))\n    return [facts.MessageUnknown(mail.message_id, mail.attempts, now)]",
+        "    mail = thread.mail(UUID(due.ref))\n"
+        "    return [facts.AttemptFailed(mail.message_id, mail.attempts, now, None)]",
+        why="a sender that died after sending makes the customer read twice",
+        tests=_THREAD,
+    ),
+    mutant(
+        "two senders start one mail",
+        "L1",
+        f"{_NOTIFICATIONS}/delivery.py",
+        "    if mail is None or mail.status != PLANNED or mail.at > now:\n",
+        "    if mail is None or mail.at > now + OUTCOME_WITHIN:\n",
+        why="the same, whenever two senders look at once",
+        tests=_THREAD,
+    ),
+    mutant(
+        "a report of an old attempt counts",
+        "L1",
+        f"{_NOTIFICATIONS}/delivery.py",
+        "    if mail is None or mail.attempts != attempt or mail.status",
+        "    if mail is None or mail.status",
+        why="what became of the first attempt is taken for the second's outcome",
+        tests=_THREAD,
+    ),
+    mutant(
+        "a reference names two requests",
+        "L1",
+        f"{_INTAKE}/submission.py",
+        "    check_free(message, known)\n",
+        "",
+        why="another system cannot find its request again",
+        tests="services/intake/tests/unit/test_submission.py",
+    ),
+    mutant(
+        "a contact submits for others",
+        "L1",
+        f"{_INTAKE}/submission.py",
+        "        if not access.owns(actor, message.contact_id):\n",
+        "        if False:\n",
+        why="anybody opens requests in anybody's name",
+        tests="services/intake/tests/unit/test_submission.py",
+    ),
+    mutant(
+        "import ids are not stable",
+        "L1",
+        "libs/cli/src/cli/importing/plan.py",
+        '        request_id = uuid5(self._file, f"{row.line}:request")',
+        '        request_id = __import__("uuid").uuid4()',
+        why="an import that is begun again imports everything twice",
+        tests=_PLAN,
+    ),
+    mutant(
+        "command ids of an import are not stable",
+        "L1",
+        "libs/cli/src/cli/importing/plan.py",
+        '        return uuid5(self._file, f"{row.line}:{self._made}")',
+        '        return __import__("uuid").uuid4()',
+        why="the same, command by command",
+        tests=_PLAN,
+    ),
+)

@@ -1,0 +1,167 @@
+"""Bugs between the journal and Kafka: cursor, holes, lease, lanes, resends."""
+
+from testkit.mutants.mutant import Edit, Mutant, mutant, several
+
+_CHASSIS = "libs/chassis/src/chassis"
+_TESTS = "libs/chassis/tests"
+_HOLES = f"{_TESTS}/test_holes.py"
+_MACHINE = f"{_TESTS}/test_relay_machine.py"
+_RELAY = f"{_TESTS}/test_relay.py"
+_LEASE = f"{_TESTS}/test_lease.py"
+
+MUTANTS: tuple[Mutant, ...] = (
+    mutant(
+        "naive cursor",
+        "L1",
+        f"{_CHASSIS}/holes.py",
+        "                holes.update((missed, xmax) for missed in range(high + 1, n))",
+        "                holes.update(())",
+        why="a transaction that commits after a later number was read is never published",
+        tests=_HOLES,
+    ),
+    mutant(
+        "hole dropped too early",
+        "L1",
+        f"{_CHASSIS}/holes.py",
+        "if n not in found and xmin < stamp}",
+        "if n not in found and xmin < stamp - 1}",
+        why="the last transaction that could fill the hole is still open, and its fact is passed by",
+        tests=_HOLES,
+    ),
+    mutant(
+        "hole never dropped",
+        "L1",
+        f"{_CHASSIS}/holes.py",
+        "if n not in found and xmin < stamp}",
+        "if n not in found}",
+        why="rolled back numbers pile up until the relay reads nothing new",
+        tests=_HOLES,
+    ),
+    mutant(
+        "jump passed at once",
+        "L1",
+        f"{_CHASSIS}/holes.py",
+        "if jump is None or xmin < jump:",
+        "if jump is None:",
+        why="ten thousand numbers of open transactions are passed by in one step",
+        tests=_HOLES,
+    ),
+    mutant(
+        "unsent rows forgotten",
+        "L1",
+        f"{_CHASSIS}/groups.py",
+        "return saved(self.cursor, self.unsent)",
+        "return saved(self.cursor)",
+        why="what was read and not acknowledged is lost with the process",
+        tests=_MACHINE,
+    ),
+    mutant(
+        "sent counted as acknowledged",
+        "L1",
+        f"{_CHASSIS}/lanes.py",
+        "self._acknowledged(rows[: error.sent])",
+        "self._acknowledged(rows)",
+        why="a batch that failed half-way is never sent again",
+        tests=_MACHINE,
+    ),
+    several(
+        "two outstanding batches",
+        "L1",
+        (
+            Edit(f"{_CHASSIS}/lanes.py", "return not self.sending and time", "return time"),
+            Edit(
+                f"{_CHASSIS}/groups.py",
+                "lane in ready for n in lane.unsent)]",
+                "lane in ready and not lane.sending for n in lane.unsent)]",
+            ),
+            Edit(
+                f"{_CHASSIS}/groups.py",
+                "            if lane in ready:\n                lane.unsent.clear()",
+                "            if lane in ready and not lane.sending:\n                lane.unsent.clear()",
+            ),
+        ),
+        why="the second arrives and the first does not: facts overtake each other",
+        tests=_MACHINE,
+    ),
+    mutant(
+        "lane sends what was just read before what failed",
+        "L1",
+        f"{_CHASSIS}/groups.py",
+        'key=lambda row: row["seq"])\n        if read',
+        'key=lambda row: -row["seq"])\n        if read',
+        why="facts of one request are published in the wrong order",
+        tests=_MACHINE,
+    ),
+    mutant(
+        "lease not checked at the cursor write",
+        "L2",
+        f"{_CHASSIS}/lease.py",
+        " AND c.epoch <= $1 AND EXISTS (SELECT 1 FROM held) RETURNING 1)",
+        " RETURNING 1)",
+        why="a relay that was frozen sets the cursor of the one that took over",
+        tests=_LEASE,
+    ),
+    mutant(
+        "relay without epoch",
+        "L2",
+        f"{_CHASSIS}/lease.py",
+        "WHERE id = 0 AND epoch = $1 RETURNING 1), ",
+        "WHERE id = 0 RETURNING 1), ",
+        why="two relays hold the lease for ever, and neither learns of the other",
+        tests=(_LEASE, f"{_RELAY}::test_a_stale_relay_cannot_save_its_cursor"),
+    ),
+    mutant(
+        "lease given up for another",
+        "L2",
+        f"{_CHASSIS}/lease.py",
+        "UPDATE relay SET lease_until = NULL WHERE id = 0 AND epoch = $1",
+        "UPDATE relay SET lease_until = NULL WHERE $1 > 0",
+        why="whoever ends late takes the lease from the one that leads, and a third begins",
+        tests=_LEASE,
+    ),
+    mutant(
+        "sequence with CACHE 32",
+        "L2",
+        f"{_CHASSIS}/migration.py",
+        "journal_seq_{group} CACHE 1",
+        "journal_seq_{group} CACHE 32",
+        why="connections draw numbers ahead, so a later commit has a lower one and is published first",
+        tests=f"{_TESTS}/test_writing.py",
+    ),
+    mutant(
+        "no transaction id before the first journal number",
+        "L2",
+        f"{_CHASSIS}/applying.py",
+        '["pg_current_xact_id() IS NOT NULL"]',
+        '["true"]',
+        why="the relay takes the number for rolled back while its transaction has yet to begin",
+        tests=f"{_TESTS}/test_writing.py",
+    ),
+    mutant(
+        "documents not told again after a change of lease",
+        "L2",
+        f"{_CHASSIS}/relay.py",
+        "self._tell_again_at = time.monotonic() + _TELL_AGAIN_AFTER\n        log.info",
+        "self._tell_again_at = None\n        log.info",
+        why="a batch that was cut off is written late, and an old document stays the latest",
+        tests=f"{_RELAY}::test_the_latest_documents_are_told_again_after_a_change_of_lease",
+    ),
+    mutant(
+        "a missing topic holds up all",
+        "L2",
+        f"{_CHASSIS}/relay.py",
+        "readable = {group for group in groups if not group.full}",
+        "readable = {group for group in groups if not group.unsent}",
+        why="one client without its results topic stops everybody's facts",
+        tests=f"{_RELAY}::test_a_topic_that_is_missing_holds_back_its_own_records_alone",
+    ),
+    mutant(
+        "answers beyond the cursor",
+        "L2",
+        f"{_CHASSIS}/resend.py",
+        " AND j.seq <= c.high AND j.seq <> ALL(c.holes)",
+        "",
+        why="a resend tells facts before the relay does, which may still be overtaken",
+        tests=f"{_TESTS}/test_resend.py::test_what_is_not_published_yet_is_not_told_by_an_answer_either",
+    ),
+)
