@@ -64,18 +64,23 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "a neighbour's change leaks from a message that fails",
         "L1",
-        f"{_CHASSIS}/folding.py",
-        "            state = aggregate.evolve(state, fact)\n            told",
-        "            state = entry.state = aggregate.evolve(state, fact)\n            told",
+        f"{_CHASSIS}/changes.py",
+        "        found.state = aggregate.evolve(found.state, fact)\n",
+        "        found.state = entry.state = aggregate.evolve(found.state, fact)\n",
         why="half of a message that failed becomes part of the next one's",
         tests=_FOLDING,
     ),
-    mutant(
+    several(
         "facts of a message that fails are kept",
         "L1",
-        f"{_CHASSIS}/folding.py",
-        "        stated: list[Stated] = []\n",
-        "        stated = self.changes.stated\n",
+        (
+            Edit(f"{_CHASSIS}/folding.py", "            self.changes.add(found)\n", ""),
+            Edit(
+                f"{_CHASSIS}/folding.py",
+                '        answer = b""\n        if found.state',
+                '        self.changes.add(found)\n        answer = b""\n        if found.state',
+            ),
+        ),
         why="facts are published of something that never happened",
         tests=_FOLDING,
     ),
@@ -90,10 +95,10 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
             Edit(
                 f"{_CHASSIS}/decider.py",
-                "                await connection.execute(write.sql, *write.arguments)\n        except LOST",
+                "                await connection.execute(write.sql, *write.arguments)\n        if",
                 "                await connection.execute(write.sql, *write.arguments)\n"
                 "                if (ids := self._writer.__dict__.pop('ids', None)) is not None:\n"
-                "                    await connection.execute(ids[0], *ids[1])\n        except LOST",
+                "                    await connection.execute(ids[0], *ids[1])\n        if",
             ),
         ),
         why="a repeated key is decided twice when the process dies, or is fast, in between",

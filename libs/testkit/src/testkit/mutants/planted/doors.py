@@ -77,9 +77,9 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "an unknown outcome is told as a failure",
         "L2",
-        f"{_CHASSIS}/decider.py",
-        "            if sent:\n                raise UnknownOutcome",
-        "            if False:\n                raise UnknownOutcome",
+        f"{_CHASSIS}/races.py",
+        "(UnknownOutcome if sent.done else Unavailable)",
+        "Unavailable",
         why="a caller is told that nothing was written, and something was",
         tests=f"{_TESTS}/test_decider.py::test_a_write_that_is_cut_off_has_an_unknown_outcome",
     ),
