@@ -10,15 +10,19 @@ from uuid import UUID, uuid4, uuid5
 import pytest
 import pytest_asyncio
 
+from chassis import books
 from chassis.agenda import Agenda
 from chassis.books import COUNTED
 from chassis.clients import Client, save
+from chassis.decision import SYSTEM
+from chassis.hearing import Ear, Meta, Stream
 from chassis.partition import partition_of
 from chassis.reconciling import ROWS
 from chassis.timers import revive_of
 from contracts import workflow
 from testkit.standing import Standing, standing
-from testkit.toy import NAMESPACE, PARTITIONS, Add, asked
+from testkit.streams import body, headers
+from testkit.toy import NAMESPACE, PARTITIONS, TILLS, Add, asked
 from testkit.toyhearing import BILLING
 from testkit.toyservice import ToySettings
 
@@ -180,6 +184,23 @@ async def test_the_bounds_themselves_can_be_asked(billing: Standing) -> None:
         assert (await get(billing, "/facts", **query)).json() == {"items": [], "next": None}
 
 
+@pytest.mark.parametrize(
+    ("statement", "arguments"),
+    [
+        (books._OF_PARTITION, (0, 0, ROWS, [])),
+        (books._OF_SUBJECT, (uuid4(), 0, ROWS, [])),
+        (books._FIRST_FROM, (0, 1)),
+        (books._LAST, (0,)),
+    ],
+)
+async def test_a_page_is_led_by_an_index_and_sorts_nothing(billing: Standing, statement: str, arguments: Any) -> None:
+    rows = await billing.runtime.database.read(f"EXPLAIN {statement}", *arguments)
+    plan = "\n".join(row[0] for row in rows)
+    assert "Index" in plan, plan
+    for costly in ("Seq Scan on journal", "Sort  (", "Bitmap"):
+        assert costly not in plan, plan
+
+
 # --- where it stands
 
 
@@ -297,3 +318,20 @@ async def test_what_is_no_fact_of_a_stream_is_not_redelivered(billing: Standing,
     answer = await post(billing, f"/dead-letters/{rows[0]['id']}/redeliver", {"reason": "try"})
     assert slug(answer) == (409, "not-a-fact")
     assert len(await billing.runtime.database.read("SELECT 1 FROM dead_letters")) == 1
+
+
+@pytest.mark.parametrize(("kept_as", "redelivered"), [("workflow.requests", False), (None, True)])
+async def test_a_handler_learns_that_a_fact_comes_behind_later_ones(kept_as: str | None, redelivered: bool) -> None:
+    heard: list[Meta] = []
+    stream = Stream(into=TILLS)
+    stream.on(workflow.NoteAdded)(lambda event, meta: heard.append(meta))
+    till, event = uuid4(), note(1)
+    said = headers("", event, till, 4)
+    row = {"record": body(event), "subject": till, "stream": kept_as, "sequence": 4 if kept_as else None}
+    found = Ear("billing", "", stream, {}).revive(row, envelope(till), [(n, v) for n, v in said if v is not None])
+    assert (found.stream, heard[0].topic, heard[0].sequence) == (kept_as, "workflow.requests", 4)
+    assert heard[0].redelivered is redelivered
+
+
+def envelope(subject: UUID) -> dict[str, Any]:
+    return {"id": subject, "actor": SYSTEM, "correlation_id": subject}

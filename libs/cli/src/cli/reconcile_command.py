@@ -12,7 +12,7 @@ from chassis.clock import utc_now
 from cli import operating, site
 from cli.console import JsonFlag, as_json, console, run
 from cli.reconcile import horizon
-from cli.reconcile.doors import Books
+from cli.reconcile.doors import DoorBooks
 from cli.reconcile.heard import Orphan
 from cli.reconcile.walking import Outcome, reconcile
 
@@ -60,7 +60,7 @@ async def _reconcile(since: datetime | None, older_than: timedelta, most: int) -
     heard = await horizon.look(where.kafka, where.prefix)
     doors = await operating.doors(where)
     try:
-        return await reconcile(Books(doors), heard, since=since, older_than=older_than, most=most)
+        return await reconcile(DoorBooks(doors), heard, since=since, older_than=older_than, most=most)
     finally:
         await doors.close()
 

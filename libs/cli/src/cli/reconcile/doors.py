@@ -16,7 +16,7 @@ from contracts.registry import SERVICES
 _LONGEST_PAUSE = 1.0
 
 
-class Books:
+class DoorBooks:
     """One page in hand at a time; after each as long a pause as it took, so that others have the other half."""
 
     def __init__(self, doors: Doors) -> None:

@@ -4,19 +4,36 @@ The walk takes one partition after the other, so that it remembers no more than 
 each suspect's whole story is read again, and the service that lacks something is asked what it knows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from cli.console import Failed
-from cli.reconcile.doors import Books
 from cli.reconcile.heard import Heard, Orphan
 from cli.reconcile.horizon import Horizon
 from cli.reconcile.ledger import Ledger, Passed, misnumbered
-from cli.reconcile.mending import MAIL_ENDS_WITHIN, PLANNED, judged
+from cli.reconcile.mending import MAIL_ENDS_WITHIN, PLANNED, Account, judged
 from contracts.registry import SERVICES
+
+
+class Books(Protocol):
+    """The books of an installation, however they are read."""
+
+    pages: int
+
+    async def standing(self, service: str) -> dict[str, Any]:
+        """What of a service is still on its way."""
+
+    def told(self, service: str, partition: int, since: datetime | None) -> AsyncIterator[Heard]:
+        """What a service told on one partition since then, in order."""
+
+    async def story(self, subject: UUID, partition: int) -> list[Heard]:
+        """Everything that was told about one request."""
+
+    async def account(self, service: str, subject: UUID) -> Account:
+        """Where a request stands in a service."""
 
 
 @dataclass(frozen=True)
