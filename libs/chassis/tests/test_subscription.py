@@ -78,7 +78,10 @@ async def test_what_fails_is_repeated_until_it_is_applied_and_then_committed(
     async with subscribed(kafka, prefix, apply) as found:
         await wire.send("workflow.requests", uuid4(), b"1", [("reply_to", b"elsewhere"), ("n", None), ("x", b"\xff")])
         await eventually(lambda: apply.values == [b"1"])
+        assert found.hears_facts
+        assert 0 < found.lag() < 30
         await watch(found, {})
+        assert found.lag() == 0
     assert await wire.committed("billing", "workflow.requests") == 1
 
 

@@ -45,7 +45,7 @@ def run(service: Service, settings: type[ServiceSettings]) -> None:
     role = options.role
     other = apart.fork() if role == "all" else None
     if other is not None and other.pid is None:
-        role, read = "relay", read.model_copy(update={"port": 0, "port_file": None})
+        role, read = "relay", read.model_copy(update={"port": read.relay_port, "port_file": None})
     logs.setup(service.name, role, level=read.log_level, form=read.log_format)
     status = uvloop.run(_Process(service, read, role, other).run())
     raise SystemExit(status)

@@ -13,7 +13,7 @@ import structlog
 from starlette.routing import Route, compile_path
 from starlette.types import Receive, Scope, Send
 
-from chassis import bodies, positions
+from chassis import bodies, positions, telemetry
 from chassis.aggregate import Aggregate
 from chassis.answers import answer
 from chassis.asked import Asked, Outcome
@@ -167,7 +167,8 @@ class _Endpoint:
         prefer = headers.get(b"prefer", b"").decode("latin-1")
         position = headers.get(b"throughline-position")
         if position is not None:
-            await positions.reach(self._runtime, position.decode("latin-1"), prefer)
+            with telemetry.waited_for(scope):
+                await positions.reach(self._runtime, position.decode("latin-1"), prefer)
         asked = Asked(
             subject=subject,
             message=self._declared.translate(command, caller),
@@ -184,7 +185,7 @@ class _Endpoint:
             expect=expect,
         )  # fmt: skip
         outcome = await self._decider.handle(asked)
-        if prefer and isinstance(outcome.refused, Unknown) and await self._appears(subject, prefer):
+        if prefer and isinstance(outcome.refused, Unknown) and await self._appears(subject, prefer, scope):
             outcome = await self._decider.handle(asked)
         await self._answer(outcome, scope, receive, send)
 
@@ -221,11 +222,12 @@ class _Endpoint:
         except ValueError:
             raise Problem("not-found") from None
 
-    async def _appears(self, subject: UUID, prefer: str) -> bool:
+    async def _appears(self, subject: UUID, prefer: str, scope: Scope) -> bool:
         """Wait for what is not here yet, as long as the caller likes; whether it came."""
-        return not self._declared.creates and await positions.appear(
-            self._runtime, self._declared.into, subject, prefer
-        )
+        if self._declared.creates:
+            return False
+        with telemetry.waited_for(scope):
+            return await positions.appear(self._runtime, self._declared.into, subject, prefer)
 
     async def _answer(self, outcome: Outcome, scope: Scope, receive: Receive, send: Send) -> None:
         if outcome.error is not None:

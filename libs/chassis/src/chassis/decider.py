@@ -1,7 +1,6 @@
 """Load, decide, save, tell: the one loop that every message goes through, in batches (architecture, section 3)."""
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from chassis import failpoints, telemetry
 from chassis.aggregate import Aggregate
@@ -24,7 +24,7 @@ from chassis.writing import Write, Writer
 __all__ = ["Asked", "Decider", "Outcome", "Unavailable", "UnknownOutcome"]
 
 S = TypeVar("S")
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _OPTIMISTIC_TRIES = 3
 _LOCKED_TRIES = 20
@@ -75,7 +75,7 @@ class Decider(Generic[S]):
         if not batch:
             return []
         with telemetry.deciding(self.aggregate.name, batch):
-            return telemetry.decided(self.aggregate.name, await self._handle(batch))
+            return telemetry.decided(self.aggregate.name, batch, await self._handle(batch))
 
     async def _handle(self, batch: Sequence[Asked]) -> list[Outcome]:
         self.counts["batches"] += 1
@@ -147,6 +147,7 @@ class Decider(Generic[S]):
 
     def _written(self, write: Write) -> None:
         self.counts["facts"] += write.facts
+        telemetry.stated(self.aggregate.name, write.stated)
         for kind, key, _, doc in write.documents:
             self._documents.put(kind, key, doc)
         if write.facts or write.wakes:
@@ -267,7 +268,7 @@ class Decider(Generic[S]):
 
     async def _halved(self, batch: Sequence[Asked], error: asyncpg.PostgresError) -> list[Outcome]:
         """Find the message that the database refuses: everybody else's is written."""
-        log.error("the database refused a batch of %d: %s", len(batch), error)
+        log.error("batch_refused_by_database", messages=len(batch), subject=str(batch[0].subject), error=str(error))
         if len(batch) > 1:
             middle = len(batch) // 2
             return [*await self._handle(batch[:middle]), *await self._handle(batch[middle:])]

@@ -62,6 +62,7 @@ class Door:
         self._most = runtime.settings.concurrency
         self._state = runtime
         self._in_hand = 0
+        telemetry.HTTP_REQUESTS_IN_HAND.set_function(lambda: self._in_hand)
         self._observe: dict[tuple[str, str, int], Callable[[float], None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +96,7 @@ class Door:
                 await self._traced(scope, receive, sending)
         finally:
             self._in_hand -= 1
-            self._observed(scope, status, time.perf_counter() - started)
+            self._observed(scope, status, time.perf_counter() - started - telemetry.waited(scope))
 
     async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
         parent = _traceparent(scope)
@@ -147,7 +148,8 @@ class Door:
         return limited
 
     def _observed(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
-        key = (getattr(scope.get("route"), "path", "none"), scope["method"] if status != 405 else "other", status)
+        route = getattr(scope.get("route"), "path", "none")
+        key = (route, scope["method"] if route != "none" and status != 405 else "other", status)
         observe = self._observe.get(key)
         if observe is None:
             observe = self._observe[key] = telemetry.HTTP_REQUEST_SECONDS.labels(*map(str, key)).observe

@@ -1,11 +1,11 @@
 """A batch decided in memory: message by message, in order, each against the state that the ones before it left."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import structlog
 from orjson import loads
 
 from chassis.aggregate import Aggregate
@@ -28,7 +28,7 @@ from chassis.journal import to_json
 from chassis.reading import Reading
 
 S = TypeVar("S")
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 BACK_OFF = tuple(timedelta(seconds=s) for s in (0.1, 1, 5, 30, 300, 1800))
 """When a waiting message is tried again; after the last an operator decides."""
@@ -247,7 +247,9 @@ class Fold(Generic[S]):
         return outcome
 
     def _failed(self, entry: Entry[S], asked: Asked, error: BaseException) -> Outcome:
-        log.exception("a message could not be decided", exc_info=error)
+        log.exception(
+            "message_not_decided", subject=str(asked.subject), message=type(asked.message).__name__, exc_info=error
+        )
         if asked.record is None and asked.waiting_id is None:
             return Outcome(asked.subject, error=error)
         return self._postpone(entry, asked, "error", f"{type(error).__name__}: {error}")

@@ -188,7 +188,7 @@ class Ear:
         try:
             return handler(body, _meta(envelope, subject, topic, **how))
         except Exception as error:
-            log.exception("handler_failed", type=envelope.type, id=str(envelope.id))
+            log.exception("handler_failed", type=envelope.type, id=str(envelope.id), subject=str(subject))
             return Undecodable("error", f"{type(error).__name__}: {error}")
 
     def revive(self, row: Any, envelope_of: Mapping[str, Any], headers: Sequence[tuple[str, bytes]] | None) -> Asked:

@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from chassis import health, positions, problems
+from chassis import health, positions, problems, telemetry
 from chassis.auth import Caller
 from chassis.database import Database
 from chassis.decision import Refused
@@ -86,7 +86,8 @@ class ReadRoute(APIRoute):
             deadline = time.monotonic() + positions.seconds_of(prefer)
             await caller_of(request)
             if "throughline-position" in request.headers:
-                await positions.reach(runtime_of(request), request.headers["throughline-position"], prefer)
+                with telemetry.waited_for(request.scope):
+                    await positions.reach(runtime_of(request), request.headers["throughline-position"], prefer)
             while True:
                 _etag.set(None)
                 try:
@@ -94,7 +95,8 @@ class ReadRoute(APIRoute):
                 except Refused as refused:
                     if refused.status != 404 or time.monotonic() >= deadline:
                         raise
-                    await asyncio.sleep(0.1)
+                    with telemetry.waited_for(request.scope):
+                        await asyncio.sleep(0.1)
                     continue
                 version = _etag.get()
                 if version is not None:

@@ -87,6 +87,7 @@ async def _until_stopped(subscriptions: Sequence[Subscription], stopping: asynci
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _COMMIT_EVERY)
         telemetry.STREAM_LAST_POLL_SECONDS.set(max(subscription.quiet_for for subscription in subscriptions))
+        telemetry.STREAM_LAG_SECONDS.set(max((each.lag() for each in subscriptions if each.hears_facts), default=0.0))
         for subscription in subscriptions:
             await subscription.offsets.commit()
             await watch(subscription, restarted)

@@ -94,6 +94,8 @@ class ServiceSettings(CommonSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0 takes a free port and says which, on standard output and in `port_file`."""
+    relay_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """With `--role all`: where the relay's process answers for its health and metrics; 0 takes a free port."""
     port_file: Path | None = None
     """Where to write `{"role", "host", "port", "pid"}` once the process listens."""
     body_limit: Annotated[int, Field(ge=1024)] = 128 << 10

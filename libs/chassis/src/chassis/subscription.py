@@ -21,6 +21,7 @@ from faststream.kafka.message import KafkaAckableMessage
 
 from chassis import failpoints, lenient
 from chassis.asked import UnknownOutcome
+from chassis.clock import utc_now
 from chassis.database import AWAY, Unavailable
 from chassis.ids import jitter
 from chassis.kafka import silent
@@ -34,6 +35,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _REVOKED_WITHIN = 0.8
 """The part of the time that a rebalance leaves in which the batch in hand may finish."""
 _COMMIT_WITHIN = 5.0
+RESENT = ".resent"
 _DEFECTS = 8
 """Times a batch may fail for another reason than a server that is away; then the process ends, with its trace."""
 
@@ -136,6 +138,8 @@ class Subscription:
         self._stopping = stopping
         self._ending = False
         self._trying_since: float | None = None
+        self._oldest: int | None = None
+        self._worst = 0.0
         self._batch_bytes = options.pop("batch_bytes")
         self._fixed = "topics" in options
         self.broken: BaseException | None = None
@@ -171,10 +175,12 @@ class Subscription:
     async def _handle(self, batch: Any) -> None:
         async with self.offsets.handling:
             self.offsets.consumer = self._subscriber.consumer
+            self._oldest = oldest_of(batch)
             for records in in_pieces(batch, self._batch_bytes):
                 if not await self._done(records):
                     return
                 self.offsets.applied(records)
+            self._worst, self._oldest = self._lag(), None
 
     async def _done(self, records: Sequence[Any]) -> bool:
         """Apply records, however long it takes; False when the process ends first, and nothing of them may pass."""
@@ -202,6 +208,20 @@ class Subscription:
         """Seconds since the last good poll; 0 while a batch is in hand, since nobody polls then."""
         consumer = self._subscriber.consumer
         return 0.0 if consumer is None or self.offsets.handling.locked() else time.monotonic() - consumer.last_ok
+
+    @property
+    def hears_facts(self) -> bool:
+        """Whether it reads what services tell, whose times can be trusted, and not what clients send."""
+        return self._fixed
+
+    def lag(self) -> float:
+        """Age of the oldest record in hand, or applied since this was asked last; 0 when there was none."""
+        lag, self._worst = self._lag(), 0.0
+        return lag
+
+    def _lag(self) -> float:
+        in_hand = 0.0 if self._oldest is None else utc_now().timestamp() - self._oldest / 1000
+        return max(self._worst, in_hand)
 
     @property
     def trying_for(self) -> float:
@@ -239,6 +259,11 @@ class Subscription:
 async def _whole(message: Any, original: Any) -> Any:
     """A decoder that leaves the records as they are."""
     return message.raw_message
+
+
+def oldest_of(records: Sequence[Any]) -> int | None:
+    """When the oldest of these was recorded (ms), those aside that are sent again because somebody asked."""
+    return min((record.timestamp for record in records if not record.topic.endswith(RESENT)), default=None)
 
 
 def in_pieces(records: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:

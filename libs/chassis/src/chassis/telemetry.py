@@ -4,11 +4,14 @@ A trace begins at the HTTP call, is stored with the fact, and goes on in whoever
 on the way of a message that is not sampled: its `traceparent` is handed on as text.
 """
 
+import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter as Tally
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import structlog
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
@@ -18,11 +21,17 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
 
+log = structlog.get_logger(__name__)
+_level = logging.getLogger(__name__)
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LATENESS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 
 HTTP_REQUEST_SECONDS = Histogram(
-    "http_request_seconds", "Time to answer a request.", ["route", "method", "status"], buckets=_SECONDS
+    "http_request_seconds",
+    "Time to answer a request, without what the caller asked to wait for.",
+    ["route", "method", "status"],
+    buckets=_SECONDS,
 )
 HTTP_REQUESTS_IN_HAND = Gauge("http_requests_in_hand", "Requests being worked on.")
 DECIDER_BATCH_MESSAGES = Histogram(
@@ -36,19 +45,27 @@ DECIDER_BATCH_SECONDS = Histogram(
 )
 DECIDER_LOST_RACES_TOTAL = Counter("decider_lost_races_total", "Batches decided again.", ["aggregate", "gate"])
 DECIDER_REFUSALS_TOTAL = Counter("decider_refusals_total", "Messages refused.", ["aggregate", "slug"])
+DECIDER_FACTS_TOTAL = Counter("decider_facts_total", "Facts stated, told and noted ones.", ["aggregate", "fact"])
 RELAY_FACTS_TOTAL = Counter("relay_facts_total", "Facts acknowledged by Kafka.", ["topic"])
 RELAY_OLDEST_UNSENT_SECONDS = Gauge("relay_oldest_unsent_seconds", "Age of the oldest fact not yet published.")
 RELAY_HOLES = Gauge("relay_holes", "Numbers of the journal that may still appear.")
 RELAY_FAILURES_TOTAL = Counter("relay_failures_total", "Sends that failed, and rows that cannot be read.")
 RELAY_RESENT_TOTAL = Counter("relay_resent_total", "Facts sent again because somebody asked.", ["asker"])
 STREAM_RECORDS_TOTAL = Counter("stream_records_total", "Records read, by what became of them.", ["topic", "outcome"])
+STREAM_LAG_SECONDS = Gauge(
+    "stream_lag_seconds", "Age of the oldest fact in hand, from its being recorded to its being applied here."
+)
 STREAM_LAST_POLL_SECONDS = Gauge("stream_last_poll_seconds", "Age of the last good poll of the consumer.")
 WAITING_MESSAGES = Gauge("waiting_messages", "Messages that wait.", ["reason"])
 WAITING_OLDEST_SECONDS = Gauge("waiting_oldest_seconds", "Age of the oldest waiting message.")
 AGENDA_LATENESS_SECONDS = Histogram(
     "agenda_lateness_seconds", "How late a due entry was decided.", ["aggregate"], buckets=_LATENESS
 )
+AGENDA_OVERDUE_SECONDS = Gauge("agenda_overdue_seconds", "Age of the oldest due entry not decided yet.")
+DEAD_LETTERS_OPEN = Gauge("dead_letters_open", "Dead letters that nobody has resolved, up to 1,000.")
 DEAD_LETTERS_TOTAL = Counter("dead_letters_total", "Records that nobody can read.", ["topic", "reason"])
+
+_WAITED = "throughline.waited"
 
 _exporting = False
 _ratio = 0.0
@@ -133,6 +150,7 @@ def span(
 class Message(Protocol):
     """What is decided: it is found and left under its `traceparent`."""
 
+    subject: Any
     message: Any
     stream: str | None
     traceparent: str | None
@@ -144,6 +162,7 @@ class Decided(Protocol):
     refused: Any
     duplicate: bool
     waiting: bool
+    error: Any
 
 
 D = TypeVar("D", bound=Decided)
@@ -179,7 +198,7 @@ def _spans(aggregate: str, size: int, followed: Sequence[Message]) -> Iterator[N
                 above,
                 kind=SpanKind.INTERNAL if each.stream is None else SpanKind.CONSUMER,
                 links=[Link(batch.get_span_context())],
-                attributes={"throughline.aggregate": aggregate},
+                attributes={"throughline.aggregate": aggregate, "throughline.subject": str(each.subject)},
             )
             ends.callback(found.end)
             each.traceparent = traceparent_of(found)
@@ -201,15 +220,62 @@ def _became(outcome: Decided) -> str:
         return "duplicate"
     if outcome.waiting:
         return "waiting"
+    if outcome.error is not None:
+        return "failed"
     return "applied" if outcome.refused is None else "refused"
 
 
-def decided(aggregate: str, outcomes: list[D]) -> list[D]:
-    """Count what was refused; the same outcomes come back."""
+def decided(aggregate: str, batch: Sequence[Message], outcomes: list[D]) -> list[D]:
+    """Count what was refused; the same outcomes come back.
+
+    Each message that is sampled leaves a line in the log, under its subject and trace; at level debug every one does.
+    """
+    everything = _level.isEnabledFor(logging.DEBUG)
+    if everything or _exporting:
+        for each, outcome in zip(batch, outcomes, strict=True):
+            if everything or sampled(each.traceparent):
+                _say(aggregate, each, outcome)
     for outcome in outcomes:
         if outcome.refused is not None:
             DECIDER_REFUSALS_TOTAL.labels(aggregate, outcome.refused.slug).inc()
     return outcomes
+
+
+def _say(aggregate: str, each: Message, outcome: Decided) -> None:
+    context = context_of(each.traceparent)
+    ids = {} if context is None else {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+    log.log(
+        logging.INFO if sampled(each.traceparent) else logging.DEBUG,
+        "decided",
+        aggregate=aggregate,
+        subject=str(each.subject),
+        message=type(each.message).__name__,
+        outcome=_became(outcome),
+        refused=None if outcome.refused is None else outcome.refused.slug,
+        **ids,
+    )
+
+
+def stated(aggregate: str, facts: Sequence[str]) -> None:
+    """Count facts, by their names, that have been written."""
+    for name, count in Tally(facts).items():
+        DECIDER_FACTS_TOTAL.labels(aggregate, name).inc(count)
+
+
+@contextmanager
+def waited_for(scope: MutableMapping[str, Any]) -> Iterator[None]:
+    """What a caller asks to wait for is no part of the time that its answer takes."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        scope[_WAITED] = scope.get(_WAITED, 0.0) + time.perf_counter() - started
+
+
+def waited(scope: MutableMapping[str, Any]) -> float:
+    """Seconds that a call has spent on what its caller asked to wait for."""
+    seconds: float = scope.get(_WAITED, 0.0)
+    return seconds
 
 
 def _flags(traceparent: str) -> int:

@@ -23,6 +23,10 @@ _WAITS = (
 )
 
 
+_OVERDUE = "SELECT greatest(extract(epoch FROM clock_timestamp() - min(at)), 0)::float AS age FROM wake"
+_DEAD = "SELECT count(*)::int AS letters FROM (SELECT FROM dead_letters WHERE resolved_at IS NULL LIMIT 1000) AS open"
+
+
 async def run(runtime: "Runtime") -> None:
     """Keep the gauges up to date until the process drains; while the database is away they stay as they were."""
     while not runtime.stopping.is_set():
@@ -42,3 +46,7 @@ async def look(runtime: "Runtime") -> None:
     for row in waits:
         telemetry.WAITING_MESSAGES.labels(row["reason"]).set(row["messages"])
     telemetry.WAITING_OLDEST_SECONDS.set(max((row["age"] for row in waits), default=0.0))
+    (overdue,) = await runtime.database.read(_OVERDUE)
+    telemetry.AGENDA_OVERDUE_SECONDS.set(overdue["age"] or 0.0)
+    (dead,) = await runtime.database.read(_DEAD)
+    telemetry.DEAD_LETTERS_OPEN.set(dead["letters"])

@@ -29,6 +29,8 @@ class Write:
     arguments: list[Any]
     documents: list[tuple[str, str, int, str | None]]
     facts: int
+    stated: list[str]
+    """The types of the aggregates' facts."""
     wakes: bool
     """Whether something falls due within a second: whoever sweeps is told, and looks by itself for what is later."""
 
@@ -108,7 +110,7 @@ class Writer:
         letters = (deadletters.of_refused(asked, refused) for asked, refused in changes.dead)
         journal += [deadletters.told_row(self._service, self._partitions, letter) for letter in letters if letter]
         sql, arguments = applying.apply_statement(parts, self._partitions, journal)
-        return Write(sql, arguments, documents, len(journal), soon)
+        return Write(sql, arguments, documents, len(journal), [fact.type for _, fact in encoded], soon)
 
     # -- rows ----------------------------------------------------------------------------------------------------
 

@@ -108,7 +108,7 @@ class Sender:
         try:
             outcome = await self._ask(request, message, messages.Start(message))
         except (Unavailable, UnknownOutcome) as away:
-            log.warning("attempt_not_started", message_id=str(message), error=str(away))
+            log.warning("attempt_not_started", subject=str(request), message_id=str(message), error=str(away))
             return
         started = Started.of(orjson.loads(outcome.answer)) if outcome.answer else None
         if started is not None:
@@ -147,7 +147,12 @@ class Sender:
             try:
                 await self._ask(started.request_id, started.message_id, report)
             except (Unavailable, UnknownOutcome) as away:
-                log.warning("outcome_not_reported", message_id=str(started.message_id), error=str(away))
+                log.warning(
+                    "outcome_not_reported",
+                    subject=str(started.request_id),
+                    message_id=str(started.message_id),
+                    error=str(away),
+                )
             else:
                 return
 
@@ -156,7 +161,8 @@ class Sender:
             Asked(subject=request, message=asked, id=new_id(), actor=SYSTEM, correlation_id=message)
         )
         if outcome.refused is not None or outcome.error is not None:
-            log.error("message_not_decided", message_id=str(message), error=repr(outcome.refused or outcome.error))
+            why = repr(outcome.refused or outcome.error)
+            log.error("message_not_decided", subject=str(request), message_id=str(message), error=why)
         return outcome
 
 
