@@ -62,6 +62,8 @@ class Result:
     """Seconds that each accepted submission took from when it was due, ascending."""
     behind: float = 0.0
     seconds: float = 0.0
+    ended: dict[str, float] = field(default_factory=dict)
+    """Seconds from the beginning of the experiment to the end of each of its parts."""
 
     @property
     def failed(self) -> bool:
@@ -86,6 +88,10 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
     chance = random.Random(f"{name} {seed}")
     fault = FAULTS[name](site, chance)
     result, before = Result(name, seed, fault.name), len(site.operations.all)
+
+    def ended(part: str) -> None:
+        result.ended[part] = round(time.monotonic() - began, 1)
+
     load, watching = Load(site), Watching(site)
     await load.start()
     watching.start()
@@ -96,13 +102,18 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
         await asyncio.sleep(chance.uniform(0.2, 0.4) * shape.seconds)
         lasting = asyncio.get_running_loop().time() + shape.lasts
         await strike_and_heal(fault, lasting, result)
+        ended("heal")
         result.recovered = await recovery(site)
+        ended("recovery")
         await playing
+        ended("load")
     finally:
         await load.stop()
     await quiet(site)
+    ended("quiet")
     await watching.stop()
     evidence, result.violations = await settled(site, watching.went_back)
+    ended("audit")
     ledger: Ledger = ledger_of(evidence.facts)
     result.behind, result.unanswered = load.behind, len(load.unanswered)
     asked = Operations(site.operations.all[before:])

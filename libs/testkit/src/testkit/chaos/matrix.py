@@ -19,6 +19,7 @@ def told(result: Result) -> str:
         f"{result.fault} seed {result.seed}: {'FAILED' if result.failed else 'ok'} in {result.seconds:.0f} s; "
         f"{result.operations}, careful callers unanswered {result.unanswered}, recovered {recovered}",
         f"  {result.said}: {result.proof or 'DID NOT STRIKE'}",
+        "  ended after: " + ", ".join(f"{part} {seconds:.0f} s" for part, seconds in result.ended.items()),
     ]
     lines += [f"  {violation}" for violation in result.violations[:20]]
     if len(result.violations) > 20:
