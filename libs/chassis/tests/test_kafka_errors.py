@@ -7,14 +7,21 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faststream.kafka import KafkaBroker
 
-from chassis.publishing import NotSent, Publisher, Record
-from chassis.subscription import Subscription, Watched, watch
+from chassis.database import Database
+from chassis.listening import _until_stopped
+from chassis.publishing import Publisher
+from chassis.relay import Relay
+from chassis.subscription import Subscription, Watched
+from chassis.wakeup import Wakeup
+from contracts.envelope import from_headers
 from testkit import mockkafka as mock
+from testkit import toy
 from testkit.eventually import eventually
 from testkit.mockkafka import MockKafka, mock_kafka
 
@@ -22,6 +29,7 @@ from testkit.mockkafka import MockKafka, mock_kafka
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
 TOPIC, GROUP, PARTITIONS = "errors.workflow.requests", "errors.billing", 2
+TILLS = "errors.toy.tills"
 DEAF_AT_MOST = 30.0
 
 
@@ -32,43 +40,39 @@ def kafka() -> Iterator[MockKafka]:
         yield cluster
 
 
-class Hearing:
-    """What a service's consumer was given; the watch over it looks once a second, as in a running worker."""
-
-    def __init__(self) -> None:
-        self.values: list[bytes] = []
-        self.restarted: dict[Subscription, float] = {}
-
-    async def apply(self, records: Sequence[Any]) -> None:
-        self.values += [record.value for record in records]
-
-    async def keep_watch(self, subscription: Subscription) -> None:
-        while True:
-            await watch(subscription, self.restarted)
-            await asyncio.sleep(1.0)
-
-
 @asynccontextmanager
-async def hearing(kafka: MockKafka) -> AsyncIterator[Hearing]:
+async def hearing(kafka: MockKafka) -> AsyncIterator[list[bytes]]:
+    """What a service's consumer was given, while it is watched and its offsets are committed as in a worker."""
     broker = KafkaBroker(
         kafka.bootstrap, consumer_only=True, allow_auto_create_topics=False, apply_types=False, graceful_timeout=None,
         logger=None,
     )  # fmt: skip
-    found = Hearing()
+    values: list[bytes] = []
+
+    async def apply(records: Sequence[Any]) -> None:
+        values.extend(record.value for record in records)
+
+    stopping = asyncio.Event()
     subscription = Subscription(
-        broker, found.apply, asyncio.Event(), topics=[TOPIC], group_id=GROUP, max_records=500, batch_bytes=1 << 20,
-    )  # fmt: skip
+        broker,
+        apply,
+        stopping,
+        topics=[TOPIC],
+        group_id=GROUP,
+        group_instance_id="local",
+        max_records=500,
+        batch_bytes=1 << 20,
+    )
     await broker.connect()
     config = broker.config.broker_config
     config.builder = partial(Watched, **config.builder.keywords)  # type: ignore[attr-defined]
     await broker.start()
-    watching = asyncio.create_task(found.keep_watch(subscription))
+    working = asyncio.create_task(_until_stopped([subscription], stopping))
     try:
-        yield found
-        assert not watching.done(), "only a new process could have helped"
+        yield values
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        stopping.set()
+        await working  # raises when only a new process could have helped
         await subscription.finish()
         await broker.stop()
 
@@ -89,7 +93,7 @@ ERRORS = {
     "heartbeat-unknown-member": (mock.HEARTBEAT, [mock.UNKNOWN_MEMBER]),
     "heartbeat-rebalance": (mock.HEARTBEAT, [mock.REBALANCE]),
     "heartbeat-coordinator-moved": (mock.HEARTBEAT, [mock.NOT_COORDINATOR] * 3),
-    "heartbeat-unauthorised": (mock.HEARTBEAT, [30]),
+    "heartbeat-unauthorised": (mock.HEARTBEAT, [mock.GROUP_AUTHORIZATION]),
     "fetch-not-leader": (mock.FETCH, [mock.NOT_LEADER] * 5),
     "fetch-timed-out": (mock.FETCH, [mock.TIMED_OUT] * 5),
     "fetch-topic-unknown": (mock.FETCH, [mock.TOPIC_NOT_KNOWN] * 5),
@@ -113,20 +117,90 @@ async def test_a_consumer_hears_everything_within_thirty_seconds_of_any_error(ka
             return values
 
         sent = await told()
-        await eventually(lambda: set(heard.values) >= set(sent), within=30)
+        await eventually(lambda: set(heard) >= set(sent), within=30)
         kafka.answer(*ERRORS[fault])
         struck = time.monotonic()
         while time.monotonic() < struck + 6:  # two heartbeats, and some commits and fetches, are answered meanwhile
             sent += await told()
             await asyncio.sleep(0.5)
-        await eventually(lambda: set(heard.values) >= set(sent), within=struck + DEAF_AT_MOST - time.monotonic())
-    assert await committed(kafka) == len(sent)
+        await eventually(lambda: set(heard) >= set(sent), within=struck + DEAF_AT_MOST - time.monotonic())
+
+        async def all_committed() -> bool:
+            return await committed(kafka) == len(sent)
+
+        await eventually(all_committed, within=30, every=0.5)
 
 
 async def committed(kafka: MockKafka) -> int:
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=GROUP, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False, group_id=GROUP)
     await consumer.start()
     try:
         return sum([await consumer.committed(TopicPartition(TOPIC, n)) or 0 for n in range(PARTITIONS)])
     finally:
         await consumer.stop()
+
+
+PRODUCE_ERRORS = {
+    "not-leader": [mock.NOT_LEADER] * 5,
+    "timed-out": [mock.TIMED_OUT] * 5,
+    "not-enough-replicas": [mock.NOT_ENOUGH_REPLICAS] * 5,
+    "out-of-order-sequence": [mock.OUT_OF_ORDER_SEQUENCE, 0, mock.OUT_OF_ORDER_SEQUENCE],
+    "unknown-producer": [mock.UNKNOWN_PRODUCER] * 3,
+    "fenced": [mock.PRODUCER_FENCED] * 3,
+    "unauthorised": [mock.TOPIC_AUTHORIZATION] * 3,
+    "too-large": [mock.TOO_LARGE, 0, mock.TOO_LARGE],
+}
+
+
+@pytest.mark.parametrize("fault", PRODUCE_ERRORS)
+async def test_a_relay_publishes_everything_in_order_through_any_error(
+    kafka: MockKafka, fresh_database: Any, fault: str
+) -> None:
+    tills = [uuid4() for _ in range(10)]
+    async with relaying(kafka, (await fresh_database.template("toy", toy.create)).url) as database:
+        decider = toy.decider(database)
+        for n in range(10):
+            kafka.answer(mock.PRODUCE, PRODUCE_ERRORS[fault] if n == 2 else [])
+            await decider.handle_batch([toy.asked(till, toy.Add(1)) for till in tills])
+
+        async def all_there() -> bool:
+            found = await published(kafka)
+            return all(list(dict.fromkeys(found.get(till, []))) == list(range(1, 11)) for till in tills)
+
+        await eventually(all_there, within=DEAF_AT_MOST, every=0.2)
+
+
+@asynccontextmanager
+async def relaying(kafka: MockKafka, url: str) -> AsyncIterator[Database]:
+    kafka.topic(TILLS, toy.PARTITIONS)
+    database, bell, stopping = Database(url), Wakeup(url), asyncio.Event()
+    publisher = Publisher("errors", bootstrap_servers=kafka.bootstrap)
+    relay = Relay(database, publisher, bell, partitions=toy.PARTITIONS, source="/errors/toy")
+    working = asyncio.create_task(relay.run(stopping))
+    try:
+        yield database
+    finally:
+        stopping.set()
+        await asyncio.wait_for(working, 30)
+        await bell.close()
+        await database.close()
+
+
+async def published(kafka: MockKafka) -> dict[UUID, list[int]]:
+    """Sequences per subject in the order of the log."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    found: dict[UUID, list[int]] = {}
+    try:
+        places = [TopicPartition(TILLS, n) for n in range(toy.PARTITIONS)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends = await consumer.end_offsets(places)
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    envelope = from_headers(record.headers)
+                    found.setdefault(UUID(str(envelope.subject)), []).append(envelope.sequence or 0)
+    finally:
+        await consumer.stop()
+    return found

@@ -190,6 +190,16 @@ def stated_twice(evidence: Evidence) -> None:
     evidence.shelves["billing"].journal *= 2
 
 
+def answered(*answers: str) -> Plant:
+    def plant(evidence: Evidence) -> None:
+        evidence.shelves["billing"].journal += [
+            Stated(UUID(int=99), "billing.results.crm", "throughline.command-accepted", REQUEST, None, answer)
+            for answer in answers
+        ]
+
+    return plant
+
+
 def swapped(evidence: Evidence) -> None:
     first, second = [n for n, fact in enumerate(evidence.facts) if fact.topic == "workflow.requests"][:2]
     evidence.facts[first], evidence.facts[second] = evidence.facts[second], evidence.facts[first]
@@ -248,6 +258,7 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I8", "not-heard", row("notifications", heard={})),
     ("I8", "not-heard", row("workflow", sequence=99)),
     ("I8", "stated-twice", stated_twice),
+    ("I8", "answered-otherwise", answered('{"revision":1}', '{"revision":2}')),
     ("I8", "went-back", went_back),
     ("I11", "session-stuck", shelf("billing", stuck=["77 idle in transaction: SELECT 1"])),
     ("I11", "waits", shelf("workflow", waiting=["7 gap"])),
@@ -269,6 +280,11 @@ def test_a_planted_violation_is_found(evidence: Evidence, invariant: str, name: 
     assert (invariant, name) in {(violation.invariant, violation.name) for violation in found}
     assert by_invariant(found)[invariant] > 0
     assert all(violation.where and violation.evidence for violation in found)
+
+
+def test_a_command_that_is_delivered_again_is_answered_again_with_the_same_words(evidence: Evidence) -> None:
+    answered('{"revision":1}', '{"revision":1}')(evidence)
+    assert audit(evidence) == []
 
 
 def test_every_invariant_and_every_law_of_it_has_a_planted_violation() -> None:

@@ -29,7 +29,9 @@ from chassis.pace import rest_after
 
 log = structlog.get_logger(__name__)
 
-QUIET_TOO_LONG = 30.0
+QUIET_TOO_LONG = 15.0
+"""Three polls that failed: a heartbeat that died is noticed so soon that nobody is deaf for 30 s."""
+_RESTARTS_APART = 120.0
 _HANDLING_TOO_LONG = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _REVOKED_WITHIN = 0.8
@@ -286,7 +288,7 @@ async def watch(subscription: Subscription, restarted: dict[Subscription, float]
         raise RuntimeError(f"a batch has been tried for {subscription.trying_for:.0f} s")
     if subscription.quiet_for <= QUIET_TOO_LONG:
         return
-    if time.monotonic() - restarted.get(subscription, -math.inf) < 4 * QUIET_TOO_LONG:
+    if time.monotonic() - restarted.get(subscription, -math.inf) < _RESTARTS_APART:
         raise RuntimeError("a consumer stays deaf after its restart")
     log.error("consumer_restarted", quiet_seconds=round(subscription.quiet_for))
     restarted[subscription] = time.monotonic()

@@ -7,8 +7,10 @@ import logging
 import random
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,31 +21,33 @@ from testkit.chaos.matrix import figures, matrix, told
 from testkit.chaos.site import Site
 
 
+Tell = Callable[[list[Result]], None]
+
+
 def say(text: str) -> None:
     """Print at once: a session takes long."""
     print(text, flush=True)
 
 
-async def session(faults: list[str], seeds: list[int], shape: Shape) -> list[Result]:
+async def session(faults: list[str], seeds: list[int], shape: Shape, tell: Tell) -> list[Result]:
     """Every fault with every seed; a new installation for each seed, the faults on it in an order of the seed's."""
-    results = []
+    results: list[Result] = []
     for seed in seeds:
         home = Path(tempfile.mkdtemp(prefix="throughline-chaos-"))
         site = Site(home, proxied=needs_links(faults))
         try:
             await site.start(say)
             await furnish(site)
-            results += await on_site(site, faults, seed, shape)
+            await on_site(site, faults, seed, shape, results, tell)
         finally:
             await site.stop()
             shutil.rmtree(home, ignore_errors=True)
     return results
 
 
-async def on_site(site: Site, faults: list[str], seed: int, shape: Shape) -> list[Result]:
+async def on_site(site: Site, faults: list[str], seed: int, shape: Shape, results: list[Result], tell: Tell) -> None:
     """The faults one after the other. A violation is told of the run after which it is first seen."""
     known: set[Violation] = set()
-    results = []
     for name in random.Random(seed).sample(faults, len(faults)):
         result = await experiment(site, name, seed, shape)
         seen = set(result.violations)
@@ -51,7 +55,22 @@ async def on_site(site: Site, faults: list[str], seed: int, shape: Shape) -> lis
         known |= seen
         results.append(result)
         say(told(result))
-    return results
+        tell(results)
+
+
+def report(results: list[Result], options: argparse.Namespace) -> str:
+    """Every result so far as JSON, and what was run to get it."""
+    asked = {"rate": options.rate, "seconds": options.seconds, "lasts": options.lasts, "commit": commit()}
+    return json.dumps([{**asdict(result), **asked} for result in results], indent=1, default=str) + "\n"
+
+
+def commit() -> str:
+    """The version that runs; with a + when it has changes that are not committed."""
+    told = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=7"],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return told.stdout.strip()
 
 
 def main(arguments: list[str]) -> int:
@@ -67,9 +86,12 @@ def main(arguments: list[str]) -> int:
     say(f"chaos: seeds {seeds}, faults {', '.join(faults)}; again with --seed {first} --seeds {options.seeds}")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     shape = Shape(options.seconds, options.rate, options.lasts)
-    results = asyncio.run(session(faults, seeds, shape))
-    if options.report is not None:
-        options.report.write_text(json.dumps([asdict(result) for result in results], indent=2, default=str) + "\n")
+
+    def tell(results: list[Result]) -> None:
+        if options.report is not None:
+            options.report.write_text(report(results, options))
+
+    results = asyncio.run(session(faults, seeds, shape, tell))
     say("\n" + matrix(results) + "\n\n" + figures(results))
     for invariant, promise in INVARIANTS.items():
         say(f"  {invariant}: {promise}")

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterable
 
 from chassis.failpoints import POINTS
+from testkit.chaos.delays import Delayed
 from testkit.chaos.faults import (
     AtFailpoint,
     Both,
@@ -18,6 +19,7 @@ from testkit.chaos.faults import (
     ServerStopped,
 )
 from testkit.chaos.load import Burst
+from testkit.chaos.nextversion import NextFacts, NextFields
 from testkit.chaos.operators import Locked, Rewound, Scaled
 from testkit.chaos.overtaking import Overtaken
 from testkit.chaos.poison import Poisoned
@@ -134,7 +136,11 @@ FAULTS: dict[str, Make] = {
     "redeliver": lambda site, chance: Rewound(site, chance.choice(("workflow", "billing", "notifications"))),
     "locked": lambda site, chance: Locked(site, chance.choice(("workflow.requests", "intake.submissions"))),
     "scale": lambda site, chance: Scaled(site, chance.choice(("workflow", "notifications")), 4),
+    "delay": lambda site, chance: Delayed(site, chance.choice(_BUSY["-relay"])),
     "poison": Poisoned,
+    "next-fields": NextFields,
+    "next-types": lambda site, chance: NextFacts(site, chance, known=False),
+    "next-versions": lambda site, chance: NextFacts(site, chance, known=True),
     "burst": Burst,
     "storm": _storm,
 }
@@ -154,7 +160,9 @@ SETS: dict[str, tuple[str, ...]] = {
     "F6": ("postgres-kill", "postgres-stop"),
     "F7": tuple(name for name in FAULTS if "-link-" in name),
     "F10": ("redeliver",),
+    "F11": ("delay",),
     "F12": ("poison",),
+    "F13": ("next-fields", "next-types", "next-versions"),
     "F14": ("burst",),
     "F16": ("locked",),
     "F17": ("scale",),

@@ -29,6 +29,8 @@ _JOURNAL = (
     "private::text FROM journal ORDER BY subject, seq"
 )
 _WAITING = "SELECT subject, reason, detail, attempts FROM waiting"
+RESULTS = ".results."
+"""What stands in the name of every topic of answers."""
 POISON = b"poison"
 """The key of records that are meant to become dead letters."""
 _LETTERS = "SELECT reason, detail FROM dead_letters WHERE resolved_at IS NULL AND key IS DISTINCT FROM $1"
@@ -64,6 +66,8 @@ class Stated(NamedTuple):
     type: str
     subject: UUID
     sequence: int | None
+    answer: str | None = None
+    """What a client was answered, when it is an answer."""
 
 
 @dataclass
@@ -137,13 +141,18 @@ async def _shelf(name: str, connection: asyncpg.Connection) -> Shelf:
     aggregates = service(name).aggregates
     tables = {a.name: await connection.fetch(_ROWS.format(table=a.table.name, name=a.name)) for a in aggregates}
     entries = await connection.fetch(_JOURNAL)
-    shelf.journal = [Stated(e["event_id"], e["topic"], e["type"], e["subject"], e["sequence"]) for e in entries]
+    shelf.journal = [_stated(entry) for entry in entries]
     by_subject: dict[UUID, list[Any]] = {}
     for entry in entries:
         by_subject.setdefault(entry["subject"], []).append(entry)
     for aggregate in aggregates:
         shelf.rows += [_row(aggregate, row, by_subject.get(row["id"], [])) for row in tables[aggregate.name]]
     return shelf
+
+
+def _stated(entry: Any) -> Stated:
+    answer = entry["data"] if RESULTS in (entry["topic"] or "") else None
+    return Stated(entry["event_id"], entry["topic"], entry["type"], entry["subject"], entry["sequence"], answer)
 
 
 def _row(aggregate: Aggregate[Any], row: Any, entries: list[Any]) -> Row:

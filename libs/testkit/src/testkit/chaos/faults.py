@@ -18,6 +18,8 @@ from testkit.chaos.site import Site
 from testkit.eventually import eventually
 
 BACK_WITHIN = 60.0
+_REACHED_WITHIN = 30.0
+"""Seconds beyond its time that a failpoint may take to be reached: a busy machine starts processes slowly."""
 _SETTING = "THROUGHLINE_FAILPOINTS"
 
 
@@ -210,7 +212,9 @@ class AtFailpoint(Fault):
             child = child_of(self._process)
 
     async def heal(self) -> None:
-        """Disarm it: what still lives is replaced once more."""
+        """Disarm it, once it has been reached: what still lives is replaced once more."""
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: self.deaths > 0, within=_REACHED_WITHIN)
         if self._counting is not None:
             self._counting.cancel()
             await asyncio.gather(self._counting, return_exceptions=True)
@@ -239,10 +243,14 @@ class PausedAt(Fault):
         await ended(self._process, signal.SIGTERM)
 
     async def heal(self) -> None:
-        """Disarm it for the next start; this one pauses no more once it has."""
-        self._process.environment.pop(_SETTING, None)
-        if '"failpoint_reached"' in self._process.log.read_text(errors="replace")[self._said :]:
+        """Disarm it for the next start, once it has been reached; this one pauses no more."""
+        with contextlib.suppress(AssertionError):
+            await eventually(self._reached, within=_REACHED_WITHIN)
             self.proof = "it said so in its log"
+        self._process.environment.pop(_SETTING, None)
+
+    def _reached(self) -> bool:
+        return '"failpoint_reached"' in self._process.log.read_text(errors="replace")[self._said :]
 
 
 class Link(Fault):

@@ -60,9 +60,16 @@ def heard_is_told(evidence: Evidence) -> Iterator[Broken]:
 
 
 def event_ids_are_unique(evidence: Evidence) -> Iterator[Broken]:
-    """No fact is stated twice: ids are made from the message, so a message decided twice would show here."""
+    """No fact is stated twice: ids are made from the message, so a message decided twice would show here.
+
+    A command that is delivered again is answered again, under the same id with the same words.
+    """
     for name, shelf in evidence.shelves.items():
-        for identifier, times in Counter(entry.event_id for entry in shelf.journal).items():
+        answers: dict[UUID, str] = {}
+        for entry in shelf.journal:
+            if entry.answer is not None and answers.setdefault(entry.event_id, entry.answer) != entry.answer:
+                yield "answered-otherwise", f"{name} {entry.event_id}", f"first {answers[entry.event_id]:.200}"
+        for identifier, times in Counter(e.event_id for e in shelf.journal if e.answer is None).items():
             if times > 1:
                 yield "stated-twice", f"{name} {identifier}", f"{times} rows of the journal"
 
