@@ -69,7 +69,7 @@ def _said(actor: str | None) -> str | None:
     if actor is None:
         return None
     who = orjson.loads(actor)
-    return f"{who['kind']}:{who['id']}" if who["id"] else str(who["kind"])
+    return f"{who['kind']}:{who['id']}" if who.get("id") else str(who["kind"])
 
 
 class Publisher:
