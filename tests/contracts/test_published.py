@@ -18,7 +18,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from contracts.generate import EXAMPLE_FILES, ROOT, SCHEMA_FILES, generated, main, stale
 from contracts.publish.asyncapi import channel_id
 from contracts.publish.handbook import type_text
-from contracts.registry import CLIENT_TOPICS, MESSAGES, TOPICS, messages_on
+from contracts.registry import CLIENT_TOPICS, COMMANDS, MESSAGES, TOPICS, messages_on
 
 ASYNCAPI_SPECS = "@asyncapi/specs@6.11.1"
 ASYNCAPI_SCHEMA = "package/schemas/3.0.0.json"
@@ -175,6 +175,14 @@ def test_the_handbook_has_every_message_topic_and_field(handbook: str) -> None:
         own = [name for name in message.model_fields if name not in ("actor", "effective_at", "expected_version")]
         assert [name for name in own if f"| `{name}`" not in section] == []
     assert [topic.name for topic in (*TOPICS, *CLIENT_TOPICS) if f"| `{topic.name}` |" not in handbook] == []
+
+
+def test_both_say_which_scope_each_command_needs(document: dict[str, Any], handbook: str) -> None:
+    for command in COMMANDS:
+        name, scope = command.wire_type(), command.scope
+        assert document["components"]["messages"][name]["x-scope"] == scope
+        assert f"| `{name}` | `{command.service}.commands.<client>` | `{scope}` |" in handbook
+        assert f"Needs the scope `{scope}`." in handbook.partition(f"\n### {name}\n")[2].split("\n### ")[0]
 
 
 def test_N12_the_handbook_marks_personal_fields(handbook: str) -> None:

@@ -86,6 +86,9 @@ class Command(Message):
     The three fields below are for Kafka and for moving in; over HTTP the token, the clock and `If-Match` say the same.
     """
 
+    scope: ClassVar[str]
+    """What the caller's token, or the client's registration, must allow."""
+
     actor: ActorRef | None = None
     """For whom the client acts. Honoured only for clients registered to act for others."""
     effective_at: Instant | None = None

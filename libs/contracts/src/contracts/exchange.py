@@ -35,7 +35,9 @@ class CommandRefused(Event):
     readers: ClassVar[tuple[str, ...]] = ("the client",)
 
     command_id: UUID
+    """The `ce_id` of the command."""
     subject: UUID | None = None
+    """The command's `ce_subject`. Without one: the id of what it would have made, or the command's own id."""
     problem: Problem
 
 

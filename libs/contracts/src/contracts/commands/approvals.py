@@ -12,6 +12,7 @@ class Decide(Command):
 
     type: ClassVar[str] = "approvals.decide"
     service: ClassVar[str] = "approvals"
+    scope: ClassVar[str] = "approvals:decide"
 
     approval_id: UUID
     decision: Decision

@@ -25,6 +25,7 @@ class SetPriceBook(Command):
 
     type: ClassVar[str] = "billing.set-price-book"
     service: ClassVar[str] = "billing"
+    scope: ClassVar[str] = "billing:prices"
 
     currency: Currency
     entries: Annotated[tuple[PriceEntry, ...], Field(max_length=5000)]
@@ -35,6 +36,7 @@ class LogCharge(Command):
 
     type: ClassVar[str] = "billing.log-charge"
     service: ClassVar[str] = "billing"
+    scope: ClassVar[str] = "billing:write"
 
     sku: Sku
     quantity: Quantity = "1"
@@ -48,6 +50,7 @@ class RemoveCharge(Command):
 
     type: ClassVar[str] = "billing.remove-charge"
     service: ClassVar[str] = "billing"
+    scope: ClassVar[str] = "billing:write"
 
     line_id: UUID
 
@@ -57,6 +60,7 @@ class IssueDraft(Command):
 
     type: ClassVar[str] = "billing.issue-draft"
     service: ClassVar[str] = "billing"
+    scope: ClassVar[str] = "billing:issue"
 
     invoice_id: UUID
 
@@ -66,6 +70,7 @@ class IssueCreditNote(Command):
 
     type: ClassVar[str] = "billing.issue-credit-note"
     service: ClassVar[str] = "billing"
+    scope: ClassVar[str] = "billing:issue"
 
     invoice_id: UUID
     reason: Reason

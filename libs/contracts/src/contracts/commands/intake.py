@@ -32,6 +32,7 @@ class RegisterContact(Command):
 
     type: ClassVar[str] = "intake.register-contact"
     service: ClassVar[str] = "intake"
+    scope: ClassVar[str] = "contacts:write"
 
     contact_id: UUID | None = None
     """Chosen by the caller, or made here."""
@@ -49,6 +50,7 @@ class UpdateContact(Command):
 
     type: ClassVar[str] = "intake.update-contact"
     service: ClassVar[str] = "intake"
+    scope: ClassVar[str] = "contacts:write"
 
     name: Annotated[Name | None, Personal()] = None
     email: Annotated[Email | None, Personal()] = None
@@ -64,6 +66,7 @@ class EraseContact(Command):
 
     type: ClassVar[str] = "intake.erase-contact"
     service: ClassVar[str] = "intake"
+    scope: ClassVar[str] = "contacts:erase"
 
     reason: Reason
 
@@ -73,6 +76,7 @@ class RegisterOrganisation(Command):
 
     type: ClassVar[str] = "intake.register-organisation"
     service: ClassVar[str] = "intake"
+    scope: ClassVar[str] = "contacts:write"
 
     organisation_id: UUID | None = None
     name: Name
@@ -84,6 +88,7 @@ class Submit(Command):
 
     type: ClassVar[str] = "intake.submit"
     service: ClassVar[str] = "intake"
+    scope: ClassVar[str] = "requests:write"
 
     contact_id: UUID
     queue: Slug

@@ -12,6 +12,7 @@ class RetryMessage(Command):
 
     type: ClassVar[str] = "notifications.retry-message"
     service: ClassVar[str] = "notifications"
+    scope: ClassVar[str] = "notifications:write"
 
     message_id: UUID
     reason: Reason

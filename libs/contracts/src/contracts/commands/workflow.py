@@ -33,12 +33,14 @@ Teams = Annotated[Ids, Field(max_length=100)]
 
 class _Taken(Command):
     service: ClassVar[str] = "workflow"
+    scope: ClassVar[str] = "requests:write"
 
 
 class RegisterPerson(_Taken):
     """Make a member of staff known. Answer: the person."""
 
     type: ClassVar[str] = "workflow.register-person"
+    scope: ClassVar[str] = "people:write"
 
     person_id: UUID | None = None
     name: Annotated[Name, Personal()]
@@ -53,6 +55,7 @@ class UpdatePerson(_Taken):
     """Change a member of staff (the subject). A field that is left out stays."""
 
     type: ClassVar[str] = "workflow.update-person"
+    scope: ClassVar[str] = "people:write"
 
     name: Annotated[Name | None, Personal()] = None
     email: Annotated[Email | None, Personal()] = None
@@ -66,6 +69,7 @@ class RegisterTeam(_Taken):
     """Make a team known, or rename it when its id is known already."""
 
     type: ClassVar[str] = "workflow.register-team"
+    scope: ClassVar[str] = "people:write"
 
     team_id: UUID | None = None
     name: Name
@@ -75,12 +79,14 @@ class DraftQueue(_Taken, QueueShape):
     """Write the draft of a queue's next version. Takes effect when it is published."""
 
     type: ClassVar[str] = "workflow.draft-queue"
+    scope: ClassVar[str] = "catalogue:write"
 
 
 class PublishQueue(_Taken):
     """Publish the draft of a queue (the subject is its name): new requests take it, running ones keep theirs."""
 
     type: ClassVar[str] = "workflow.publish-queue"
+    scope: ClassVar[str] = "catalogue:write"
 
 
 class Progress(_Taken):
@@ -198,3 +204,4 @@ class GoLive(_Taken):
     """End history mode: arm what is due from here on."""
 
     type: ClassVar[str] = "workflow.go-live"
+    scope: ClassVar[str] = "history:write"

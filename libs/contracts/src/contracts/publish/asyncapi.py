@@ -134,6 +134,8 @@ def _message(message: type[Message], golden: Path) -> Node:
         "x-owner": message.service,
         "x-readers": list(message.readers),
     }
+    if issubclass(message, Command):
+        node["x-scope"] = message.scope
     if personal := message.personal_fields():
         node["x-personal"] = list(personal)
     return node

@@ -83,10 +83,11 @@ def _topic_row(one: Topic) -> str:
 
 def _command_index() -> str:
     rows = "".join(
-        f"| `{command.wire_type()}` | `{command.service}.commands.<client>` | {_summary(command)} |\n"
+        f"| `{command.wire_type()}` | `{command.service}.commands.<client>` | `{command.scope}` "
+        f"| {_summary(command)} |\n"
         for command in COMMANDS
     )
-    return f"\n| command | topic | |\n|---|---|---|\n{rows}"
+    return f"\n| command | topic | needs the scope | |\n|---|---|---|---|\n{rows}"
 
 
 def _summary(message: type[Message]) -> str:
@@ -111,7 +112,7 @@ def _section(message: type[Message], golden: Path) -> str:
 
 def _where(message: type[Message]) -> str:
     if issubclass(message, Command):
-        return f"Class `{message.__name__}`, taken by {message.service}."
+        return f"Class `{message.__name__}`, taken by {message.service}. Needs the scope `{message.scope}`."
     key = "."
     if issubclass(message, Document):
         key = f", key `{message.key_field}`, kind `{message.kind}`."
