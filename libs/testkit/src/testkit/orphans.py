@@ -36,6 +36,10 @@ FORGOTTEN = "DELETE FROM notifications.journal WHERE subject = $1", "DELETE FROM
 """As if the schema had been restored to before it heard of a request."""
 
 
+GIVEN_UP = "UPDATE billing.waiting SET next_at = NULL WHERE reason = 'error'"
+"""As after the last attempt: from now on an operator decides."""
+
+
 async def throughline(installation: Installation, *arguments: str) -> tuple[int, str]:
     """Run a command beside the installation; its exit status, and what it printed."""
     process = await asyncio.create_subprocess_exec(
@@ -128,6 +132,7 @@ async def plant(installation: Installation) -> dict[str, str]:
             return found if len(found) == 2 and all(each["attempts"] >= 4 for each in found) else []
 
         held = {each["subject"]: each["id"] for each in await eventually(tried, within=90, every=0.5)}
+        await administrator.execute(GIVEN_UP)
         for statement in FORGOTTEN:
             await administrator.execute(statement, UUID(lost))
         await administrator.execute(ACCEPTING)
@@ -137,4 +142,7 @@ async def plant(installation: Installation) -> dict[str, str]:
 
 
 async def balanced(installation: Installation) -> bool:
-    return await named(installation) == []
+    """Whether there is no orphan; says which there are."""
+    left = [f"{each['number']} {each['slug']}: {each['why']}; {each['mend']}" for each in await named(installation)]
+    assert left == []
+    return True
