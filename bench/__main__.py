@@ -6,7 +6,7 @@ import sys
 
 from bench.result import ROOT
 
-NAMES = ("submit", "chain", "latency", "relay", "consumer", "agenda", "importing")
+NAMES = ("submit", "chain", "latency", "relay", "consumer", "agenda", "reads", "importing")
 
 
 def main() -> int:

@@ -3,6 +3,7 @@ against the chain with only the necessary work (`pipeline_limit.py`, where the r
 """
 
 import time
+from collections.abc import Sequence
 
 from bench import load, peers
 from bench.measuring import Meter
@@ -42,12 +43,12 @@ async def measure(site: Site) -> Result:
     return Result("chain", rate, "requests/s", reference, 0.6, at_least=True, details=found)
 
 
-async def settled(site: Site) -> None:
+async def settled(site: Site, ends: Sequence[str] = ENDS) -> None:
     """Return when everything accepted is known at every end of the chain."""
     accepted = await site.count("intake.submissions")
 
     async def through() -> bool:
-        return min([await site.count(table) for table in ENDS]) >= accepted
+        return min([await site.count(table) for table in ends]) >= accepted
 
     await until(through, every=0.25)
 

@@ -40,11 +40,12 @@ class Plan:
     rate: float = 0.0
     most: int = 1_000_000_000
     """Requests at most."""
+    method: str = "POST"
 
 
 @dataclass
 class Report:
-    """What came back: only 201 is good. Latency in an open loop counts from when a request was to be sent.
+    """What came back: only 200 and 201 are good. Latency in an open loop counts from when a request was to be sent.
 
     `unanswered` were offered and had no answer soon after the end: more than can be taken was offered.
     """
@@ -130,7 +131,7 @@ class _Connection(asyncio.Protocol):
             return
         now = time.perf_counter()
         self._load.latencies.append(now - self._at)
-        if self._buffer.startswith(b"HTTP/1.1 201"):
+        if self._buffer.startswith((b"HTTP/1.1 201", b"HTTP/1.1 200")):
             self._load.good += 1
         elif not self._load.first_bad:
             self._load.first_bad = self._buffer[:600].decode(errors="replace")
@@ -143,7 +144,7 @@ def _requests(plan: Plan) -> Iterator[bytes]:
     for body, token in zip(plan.bodies, cycle(plan.tokens), strict=False):
         content = body.encode()
         head = (
-            f"POST {plan.path} HTTP/1.1\r\nhost: {plan.host}\r\ncontent-type: application/json\r\n"
+            f"{plan.method} {plan.path} HTTP/1.1\r\nhost: {plan.host}\r\ncontent-type: application/json\r\n"
             f"authorization: Bearer {token}\r\ncontent-length: {len(content)}\r\nidempotency-key: {plan.keys}-"
         )
         parts.append((head.encode(), b"\r\n\r\n" + content))

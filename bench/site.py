@@ -146,12 +146,8 @@ class Site(Installation):
 
     def plan(self, seconds: float, **more: Any) -> Plan:
         """A plan that submits for every contact in turn."""
-        address = urlsplit(self.watch.processes["intake"].address)
-        assert address.hostname is not None
-        assert address.port is not None
         return Plan(
-            address.hostname,
-            address.port,
+            *self._door("intake"),
             "/intake/v1/requests",
             bodies=[json.dumps(submission(n)) for n in range(len(CONTACTS))],
             tokens=[self.token(one.login, setting_up.CONTACT_SCOPES) for one in CONTACTS],
@@ -159,6 +155,16 @@ class Site(Installation):
             seconds=seconds,
             **more,
         )
+
+    def reading(self, service: str, path: str, token: str, seconds: float, connections: int) -> Plan:
+        """A plan that reads one path over and over."""
+        return Plan(*self._door(service), path, [""], [token], "", seconds, connections, method="GET")
+
+    def _door(self, service: str) -> tuple[str, int]:
+        address = urlsplit(self.watch.processes[service].address)
+        assert address.hostname is not None
+        assert address.port is not None
+        return address.hostname, address.port
 
     async def count(self, table: str) -> int:
         """Rows of `schema.table`."""

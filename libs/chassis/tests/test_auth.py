@@ -245,7 +245,7 @@ async def test_who_is_unknown_or_switched_off_is_refused(url: str, issuer: Issue
 
 
 @pytest.mark.servers
-async def test_a_caller_is_remembered_and_who_is_switched_off_is_out_when_that_ends(
+async def test_a_caller_is_remembered_and_who_is_switched_off_is_out_after_three_seconds(
     url: str, issuer: Issuer, callers: Callers, monkeypatch: Any
 ) -> None:
     await toyservice.employ(url, "ann")
@@ -253,9 +253,41 @@ async def test_a_caller_is_remembered_and_who_is_switched_off_is_out_when_that_e
     first = await callers.caller(header)
     await toyservice.employ(url, "ann", active=False)
     assert await callers.caller(header) is first
-    later = time.monotonic() + 31
+    later = time.monotonic() + 3.1
     monkeypatch.setattr("chassis.auth.time.monotonic", lambda: later)
     with pytest.raises(Problem, match="no active person"):
+        await callers.caller(header)
+
+
+@pytest.mark.servers
+async def test_what_a_client_may_is_known_within_five_seconds_of_a_change(
+    url: str, issuer: Issuer, callers: Callers, monkeypatch: Any
+) -> None:
+    await toyservice.register(url, "erp", "a")
+    header = bearer(issuer, "erp", "a c")
+    assert (await callers.caller(header)).actor.rights == {"a"}
+    await toyservice.register(url, "erp", "a", "c")
+    later = time.monotonic() + 5
+    monkeypatch.setattr("chassis.auth.time.monotonic", lambda: later)
+    assert (await callers.caller(header)).actor.rights == {"a", "c"}
+
+
+@pytest.mark.servers
+async def test_a_token_is_verified_again_after_half_a_minute_and_not_before(
+    url: str, verifier: Verifier, issuer: Issuer, callers: Callers, monkeypatch: Any
+) -> None:
+    await toyservice.employ(url, "ann")
+    header, began = bearer(issuer, "ann"), time.monotonic()
+    await callers.caller(header)
+
+    async def never(token: str) -> Any:
+        raise Problem("unauthenticated", "asked again")
+
+    monkeypatch.setattr(verifier, "verify", never)
+    monkeypatch.setattr("chassis.auth.time.monotonic", lambda: began + 29)
+    await callers.caller(header)
+    monkeypatch.setattr("chassis.auth.time.monotonic", lambda: began + 31)
+    with pytest.raises(Problem, match="asked again"):
         await callers.caller(header)
 
 

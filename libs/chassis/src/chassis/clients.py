@@ -17,7 +17,7 @@ INSERT INTO clients (name, scopes, may_act_for_others, active, changed_at) VALUE
 ON CONFLICT (name) DO UPDATE SET scopes = excluded.scopes, may_act_for_others = excluded.may_act_for_others,
     active = excluded.active, changed_at = excluded.changed_at
 """
-_REMEMBER_SECONDS = 30.0
+_REMEMBER_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def client_id(name: str) -> UUID:
 
 
 class Clients:
-    """The clients of one service, remembered for at most 30 s."""
+    """The clients of one service, remembered for at most 2 s."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -66,5 +66,5 @@ async def all_clients(connection: asyncpg.Connection) -> list[Client]:
 
 
 async def save(connection: asyncpg.Connection, client: Client) -> None:
-    """Register a client in the schema that the connection is in, or change it; known everywhere within 30 s."""
+    """Register a client in the schema that the connection is in, or change it; known everywhere within 5 s."""
     await connection.execute(_SAVE, client.name, sorted(client.scopes), client.may_act_for_others, client.active)

@@ -3,19 +3,19 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from chassis import health, positions, problems, telemetry
 from chassis.auth import Caller
 from chassis.database import Database
 from chassis.decision import Refused
-from chassis.paging import PageDep
+from chassis.paging import Listed, PageDep
 
 if TYPE_CHECKING:
     from chassis.service import Runtime
@@ -29,8 +29,6 @@ PUBLIC = frozenset({"/problems", "/openapi.json", *health.PATHS})
 API's description.)"""
 ANY_CALLER = "*"
 """The scope of a route that every known caller may use; the route itself decides what each may see."""
-
-_etag: ContextVar[int | None] = ContextVar("etag", default=None)
 
 
 # --- what a route may ask for
@@ -89,19 +87,13 @@ class ReadRoute(APIRoute):
                 with telemetry.waited_for(request.scope):
                     await positions.reach(runtime_of(request), request.headers["throughline-position"], prefer)
             while True:
-                _etag.set(None)
                 try:
-                    response = await once(request)
+                    return await once(request)
                 except Refused as refused:
                     if refused.status != 404 or time.monotonic() >= deadline:
                         raise
                     with telemetry.waited_for(request.scope):
                         await asyncio.sleep(0.1)
-                    continue
-                version = _etag.get()
-                if version is not None:
-                    response.headers["etag"] = f'"{version}"'
-                return response
 
         return handler
 
@@ -137,7 +129,7 @@ class Routes:
         for method, path, scope, function, options in self._declared:
             app.add_api_route(
                 self.prefix + path,
-                _tagging(function),
+                _written(function),
                 methods=[method],
                 dependencies=[Depends(Guard(scope))],
                 responses={"default": {"description": "Problem", "content": {problems.MEDIA_TYPE: {}}}},
@@ -145,14 +137,22 @@ class Routes:
             )
 
 
-def _tagging(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @wraps(function)
-    async def tagging(*arguments: Any, **named: Any) -> Any:
-        view = await function(*arguments, **named)
-        _etag.set(getattr(view, "edit_version", None))
-        return view
+def _written(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """The function's view as the answer's bytes: it was checked when it was made, and FastAPI would check it again."""
 
-    return tagging
+    @wraps(function)
+    async def written(*arguments: Any, **named: Any) -> Any:
+        view = await function(*arguments, **named)
+        if not isinstance(view, BaseModel):
+            return view
+        response = Response(view.__pydantic_serializer__.to_json(view), media_type="application/json")
+        if (version := getattr(view, "edit_version", None)) is not None:
+            response.headers["etag"] = f'"{version}"'
+        if isinstance(view, Listed) and view.link is not None:
+            response.headers["link"] = view.link
+        return response
+
+    return written
 
 
 def guarded(route: BaseRoute) -> bool:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from chassis.service import Runtime
     from chassis.stream import Worker
 
+_TOPICS_EVERY_MS = 3_000
+"""How often it is looked whether there are other topics: a new client's commands wait for that once."""
 _COMMIT_EVERY = 0.5
 _COMMANDS_WITHIN = 2.4
 """Seconds that the commands' group waits for a member in a rebalance: so long a crashed one holds its successor up."""
@@ -36,7 +38,7 @@ async def run(runtime: "Runtime", worker: "Worker") -> None:
     await broker.connect()
     config = broker.config.broker_config
     keywords = config.builder.keywords  # type: ignore[attr-defined]
-    watched = {**keywords, **options(runtime.settings), "metadata_max_age_ms": 10_000}
+    watched = {**keywords, **options(runtime.settings), "metadata_max_age_ms": _TOPICS_EVERY_MS}
     config.builder = partial(Watched, **watched)
     runtime.health.ready_when("kafka", lambda: _silent(subscriptions))
     try:

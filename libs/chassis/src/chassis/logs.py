@@ -3,6 +3,8 @@
 import logging
 import re
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO
 
@@ -23,6 +25,8 @@ _SECRET_TEXT = (
         r"\1\2[secret]",
     ),
 )
+
+_SPARED_SECONDS = 10.0
 
 Processor = Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]
 
@@ -60,6 +64,31 @@ def _traced(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
+class Sparing(logging.Filter):
+    """Of what a library repeats while its server is away, one line in ten seconds, with the number left out."""
+
+    def __init__(self, library: str) -> None:
+        super().__init__()
+        self._library = library
+        self._until: dict[tuple[str, str], float] = {}
+        self._left_out: Counter[tuple[str, str]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        if record.name.partition(".")[0] != self._library:
+            return True
+        said = (record.name, str(record.msg))
+        if self._until.get(said, 0.0) > time.monotonic():
+            self._left_out[said] += 1
+            return False
+        if left_out := self._left_out.pop(said, 0):
+            record.msg = f"{record.msg} (and {left_out} more like it)"
+        if len(self._until) > 1000:
+            self._until.clear()
+        self._until[said] = time.monotonic() + _SPARED_SECONDS
+        return True
+
+
 def setup(service: str, role: str, *, level: str = "info", form: str = "json", stream: TextIO | None = None) -> None:
     """Send this process's logs, and those of the libraries below it, to a stream (standard output)."""
     shared: list[Processor] = [
@@ -85,6 +114,7 @@ def setup(service: str, role: str, *, level: str = "info", form: str = "json", s
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
         )
     )
+    handler.addFilter(Sparing("aiokafka"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

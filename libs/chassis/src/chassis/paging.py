@@ -9,8 +9,8 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
-from fastapi import Depends, Query, Request, Response
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from fastapi import Depends, Query, Request
+from pydantic import BaseModel, PrivateAttr, TypeAdapter, ValidationError
 
 from chassis.problems import Problem
 
@@ -37,16 +37,21 @@ class Listed(BaseModel, Generic[T]):
 
     items: Sequence[T]
     next: str | None = None
+    _link: str | None = PrivateAttr(default=None)
+
+    @property
+    def link(self) -> str | None:
+        """The header that names the next page (RFC 8288)."""
+        return self._link
 
 
 class Page:
     """The page that was asked for. Queries fetch `fetch` rows after `after`; `of` makes the answer of them."""
 
-    def __init__(self, limit: int, cursor: str | None, request: Request, response: Response) -> None:
+    def __init__(self, limit: int, cursor: str | None, request: Request) -> None:
         self.limit = limit
         self._cursor = cursor
         self._request = request
-        self._response = response
 
     @property
     def fetch(self) -> int:
@@ -77,8 +82,9 @@ class Page:
         last = key(rows[self.limit - 1])
         cursor = encode(last if isinstance(last, tuple) else (last,))
         url = self._request.url.include_query_params(after=cursor)
-        self._response.headers["link"] = f'<{url.path}?{url.query}>; rel="next"'
-        return Listed(items=rows[: self.limit], next=cursor)
+        listed: Listed[T] = Listed(items=rows[: self.limit], next=cursor)
+        listed._link = f'<{url.path}?{url.query}>; rel="next"'
+        return listed
 
 
 def encode(key: tuple[Any, ...]) -> str:
@@ -104,11 +110,10 @@ def decode(cursor: str) -> tuple[Any, ...]:
 
 async def _page(
     request: Request,
-    response: Response,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows in a page.")] = 50,
     after: Annotated[str | None, Query(max_length=1000, description="`next` of the page before.")] = None,
 ) -> Page:
-    return Page(limit, after, request, response)
+    return Page(limit, after, request)
 
 
 PageDep = Annotated[Page, Depends(_page)]

@@ -22,7 +22,7 @@ async def queues(db: DatabaseDep, page: PageDep) -> Listed[QueueView]:
     rows = await _page(db, "queues", page)
     ids = {row["id"]: QueueView(**_fields(row, QueueView)) for row in rows}
     listed = page.of(list(ids), key=lambda each: each)
-    return Listed(items=[ids[each] for each in listed.items], next=listed.next)
+    return listed.model_copy(update={"items": [ids[each] for each in listed.items]})
 
 
 async def queue(queue: str, db: DatabaseDep) -> QueueView:

@@ -40,7 +40,7 @@ async def history(
     listed = page.of([_entry(row) for row in rows], key=lambda each: each.seq)
     if not found.for_contact:
         return listed
-    return Listed(items=[each for each in listed.items if each.type in SHOWN_TO_CONTACTS], next=listed.next)
+    return listed.model_copy(update={"items": [each for each in listed.items if each.type in SHOWN_TO_CONTACTS]})
 
 
 async def messages(
