@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from chassis.agenda import due
+from chassis.asked import Asked
 from chassis.database import Database
 from chassis.documents import Documents, Lookup
 from chassis.folding import Fold
@@ -59,6 +60,26 @@ def test_a_heard_refusal_moves_the_position_and_nothing_else() -> None:
     assert outcome.refused is not None
     [entry] = fold.touched()
     assert (entry.heard, entry.state, fold.changes.stated) == ({"other.things": 1}, Till(5, 1), [])
+
+
+def command(number: int) -> Asked:
+    """A client's numbered command."""
+    return asked(TILL, Add(1), stream="toy.commands.erp", sequence=number, record=b"{}", reply_to="erp", remember=True)
+
+
+def test_a_number_of_a_client_is_used_once() -> None:
+    fold = fold_of()
+    first, again = fold.take(command(1)), fold.take(command(1))
+    assert first.refused is None
+    assert again.refused is not None
+    assert again.refused.slug == "number-used"
+    assert len(fold.changes.stated) == 1
+
+
+def test_a_clients_earlier_number_is_waited_for() -> None:
+    fold = fold_of()
+    early = fold.take(command(2))
+    assert (early.waiting, early.refused, fold.changes.stated) == (True, None, [])
 
 
 def test_ids_that_a_message_makes_are_the_same_whenever_it_is_decided() -> None:

@@ -34,3 +34,14 @@ async def test_an_answer_goes_when_nobody_can_ask_for_it_again(database: Databas
     )
     assert [(row["id"], row["kept"]) for row in rows] == [(young, True)]
     assert await tidy(database) == 0
+
+
+async def test_an_answer_is_kept_twice_as_long_as_its_command_may_come_again(database: Database) -> None:
+    decider, till = toy.decider(database), uuid4()
+    await decider.handle(asked(till, Add(1), remember=True))
+    await decider.handle(asked(till, Add(1), remember=True, reply_to="erp"))
+    rows = await database.read(
+        "SELECT round(extract(epoch FROM kept_until - clock_timestamp()) / 3600)::int AS hours FROM message_ids "
+        "ORDER BY kept_until"
+    )
+    assert [row["hours"] for row in rows] == [72, 14 * 24]

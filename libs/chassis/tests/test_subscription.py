@@ -85,16 +85,6 @@ async def test_what_fails_is_repeated_until_it_is_applied_and_then_committed(
     assert await wire.committed("billing", "workflow.requests") == 1
 
 
-async def test_nothing_is_sent_to_where_a_record_says(kafka: Any, prefix: str, wire: Wire) -> None:
-    await make_topics(kafka.bootstrap, prefix, ("workflow.people",))
-    apply = Applied()
-    async with subscribed(kafka, prefix, apply):
-        for n in (b"1", b"2"):
-            await wire.send("workflow.requests", uuid4(), n, [("reply_to", f"{prefix}.workflow.people".encode())])
-        await eventually(lambda: sorted(apply.values) == [b"1", b"2"])
-    assert await wire.read("workflow.people") == []
-
-
 async def test_a_batch_that_can_never_be_applied_ends_the_process_and_is_not_committed(
     kafka: Any, prefix: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:

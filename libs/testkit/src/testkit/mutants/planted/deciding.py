@@ -43,12 +43,17 @@ MUTANTS: tuple[Mutant, ...] = (
         why="one reference names two requests",
         tests=_decider("one_of_two_gets_the_claim_and_the_other_is_told"),
     ),
-    mutant(
+    several(
         "claim taken before its release",
         "L2",
-        f"{_CHASSIS}/writing.py",
-        "part = applying.CLAIMED_AFTER_RELEASE if released else applying.CLAIMED",
-        "part = applying.CLAIMED",
+        (
+            Edit(
+                f"{_CHASSIS}/writing.py",
+                "applying.CLAIMED_AFTER_RELEASE if released else applying.CLAIMED",
+                "applying.CLAIMED",
+            ),
+            Edit(f"{_CHASSIS}/writing.py", "parts.append(Filled(part, [names", "parts.insert(0, Filled(part, [names"),
+        ),
         why="a name that is given on in one batch is lost to both",
         tests=_decider("a_released_claim_can_be_taken_in_the_same_batch"),
     ),

@@ -33,9 +33,9 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "a timer that fails starves the rest",
         "L2",
-        f"{_CHASSIS}/decider.py",
-        "subject: retry_at(subject, reading.now) if subject in failed else None for subject in subjects",
-        "subject: None for subject in subjects",
+        f"{_CHASSIS}/agenda.py",
+        "return now + _RETRY[min(failures, len(_RETRY) - 1)]",
+        "return now",
         why="five hundred broken requests are all that is ever looked at",
         tests=_agenda("a_timer_that_fails_backs_off_and_starves_nobody"),
     ),
