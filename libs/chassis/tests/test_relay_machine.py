@@ -5,7 +5,7 @@ PostgreSQL and Kafka are small models here, so that a crash between any two awai
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from chassis import lease, relay
 from chassis.clock import utc_now
 from chassis.lease import LeaseLost
-from chassis.publishing import NotSent, Record
+from chassis.publishing import COLUMNS, NotSent, Record
 from chassis.relay import Relay
 from contracts.envelope import from_headers
 
@@ -30,6 +30,7 @@ SUBJECTS = tuple(UUID(int=n) for n in range(1, 4))
 """Each lies in the group of its number."""
 NOW = utc_now()
 STREAM, RESULTS = "toy.tills", "toy.results.erp"
+NAMES = [column.removeprefix("j.") for column in (*COLUMNS.split(", "), "xmin", "xmax")]
 FUSES = st.sampled_from([None, None, None, None, *range(8)])
 """Most steps end well."""
 
@@ -52,6 +53,13 @@ class Life:
             self.dead = self.dead or self.fuse < 0
         if self.dead:
             raise Crash
+
+
+class Row(dict[str, Any]):
+    """A row as the driver gives it: by name, or one value after the other."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.get(name) for name in NAMES)
 
 
 @dataclass
@@ -91,18 +99,18 @@ class Postgres:
                 self.sequences[UUID(row["key"])] = row["sequence"]
         self.locked = {subject: by for subject, by in self.locked.items() if by != xid}
 
-    def poll(self, highs: dict[int, int], missed: set[tuple[int, int]], limit: int) -> list[dict[str, Any]]:
+    def poll(self, highs: dict[int, int], missed: set[tuple[int, int]], limit: int) -> list[Row]:
         snapshot = {"xmin": min(self.open, default=self.next_xid), "xmax": self.next_xid}
         found = [row for row in self.rows if (row["grp"], row["seq"]) in missed]
         for group, high in highs.items():
             above = [row for row in self.rows if row["grp"] == group and row["seq"] > high]
             found += sorted(above, key=lambda row: row["seq"])[:limit]
-        return [snapshot | row for row in found] or [snapshot | {"seq": None, "data": None}]
+        return [Row(snapshot | row) for row in found] or [Row(snapshot | {"seq": None, "data": None})]
 
 
 REST = {
-    "type": "toy.till-changed", "version": 1, "data": "{}", "personal": None, "actor_kind": None, "actor_id": None,
-    "occurred_at": NOW, "recorded_at": NOW, "correlation_id": None, "causation_id": None, "hop": 0, "traceparent": None,
+    "type": "toy.till-changed", "version": 1, "data": "{}", "personal": None, "actor": None, "occurred_at": NOW,
+    "recorded_at": NOW, "correlation_id": None, "causation_id": None, "hop": 0, "traceparent": None,
 }  # fmt: skip
 
 
@@ -113,7 +121,7 @@ class Connected:
     server: Postgres
     life: Life
 
-    async def read(self, sql: str, *given: Any) -> list[dict[str, Any]]:
+    async def read(self, sql: str, *given: Any) -> list[Row]:
         await self.life.passage()
         assert sql == relay.POLL
         groups, highs, missing, numbers, _, _, limit = given
