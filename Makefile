@@ -82,7 +82,12 @@ down: setup ## Stop what `make up` started
 bench: setup ## Measure (all, or one: BENCH=submit)
 	$(BIN)/python -m bench$(addprefix .,$(BENCH))
 
+.PHONY: plan
+plan: setup ## What an installation needs, and where it ends (REQUESTS=1e6 a day, PLAN="--burst 5 …")
+	@$(BIN)/python -m bench.plan --requests-per-day $(or $(REQUESTS),1e6) $(PLAN)
+
 .PHONY: docs
 docs: setup ## Write the generated references anew
 	$(BIN)/python -m contracts.generate
 	$(BIN)/python -m chassis.describe docs intake workflow approvals billing notifications
+	$(BIN)/python -m bench.plan --write
