@@ -67,7 +67,7 @@ mutants: setup ## Plant every known bug into a copy; a test must see each (ONLY=
 	$(BIN)/python -m testkit.mutants --only $(if $(ONLY),"$(ONLY)",all) --jobs $(or $(JOBS),2)
 
 .PHONY: demo
-demo: setup ## Play a scenario from submit to invoice (REPORT=file KEEP=1, or LOG=file MAPPING=file)
+demo: setup ## Play a scenario from submit to invoice (REQUESTS=2000 REPORT=file KEEP=1; LOG=file MAPPING=file)
 	@$(BIN)/throughline demo
 
 .PHONY: up

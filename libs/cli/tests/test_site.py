@@ -8,7 +8,6 @@ import pytest
 from cli import operating, site
 from cli.console import Failed
 from cli.running import directory
-from embedded.errors import NotAvailable
 
 
 @pytest.fixture(autouse=True)
@@ -34,12 +33,12 @@ def test_the_installation_that_is_up_here_is_found(tmp_path: Path) -> None:
 def test_what_a_killed_one_left_is_none(tmp_path: Path) -> None:
     directory.claim(tmp_path).close()
     directory.write(tmp_path, running(os.getpid()))
-    with pytest.raises(NotAvailable, match="no installation is up here"):
+    with pytest.raises(Failed, match="no installation is up here"):
         site.find()
 
 
 def test_one_directory_takes_one_installation_at_a_time(tmp_path: Path) -> None:
-    with directory.claim(tmp_path), pytest.raises(NotAvailable, match=r"is up in .* already"):
+    with directory.claim(tmp_path), pytest.raises(Failed, match=r"is up in .* already"):
         directory.claim(tmp_path)
     directory.claim(tmp_path).close()
 
@@ -60,7 +59,7 @@ def test_old_temporary_directories_without_an_owner_are_removed(
 
 
 def test_without_one_the_command_says_how_to_start_one() -> None:
-    with pytest.raises(NotAvailable, match="throughline up"):
+    with pytest.raises(Failed, match="throughline up"):
         site.find()
 
 

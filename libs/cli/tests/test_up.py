@@ -311,7 +311,11 @@ def put_away(throughline: Callable[..., Any], request: UUID, services: set[str])
             "service": each["service"],
             "resolved": each["id"],
         }
-        assert throughline(*resolve).returncode == 1
+        again = throughline(*resolve)
+        assert (again.returncode, again.stderr) == (
+            1,
+            f"throughline: no dead letter {each['id']} in {each['service']}\n",
+        )
     assert letters(throughline, request) == []
 
 

@@ -26,12 +26,16 @@ Mapping = Annotated[Path | None, typer.Option("--mapping", envvar="MAPPING", hel
 
 
 def demo(
-    requests: Annotated[int, typer.Option(min=1, max=100_000, help="How many requests the scenario has.")] = 2000,
+    requests: Annotated[
+        int, typer.Option(min=1, max=100_000, envvar="REQUESTS", help="How many requests the scenario has.")
+    ] = 2000,
     seed: Annotated[int, typer.Option(help="The same seed plays the same scenario.")] = 2026,
     report: Report = None,
     log: Log = None,
     mapping: Mapping = None,
-    keep: Annotated[bool, typer.Option("--keep", envvar="KEEP", help="Leave it running afterwards.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", envvar="KEEP", help="Stay, with all of it running, until Ctrl-C.")
+    ] = False,
     directory: Annotated[Path | None, typer.Option("--directory", help="Keep data and logs here.")] = None,
 ) -> None:
     """Start everything, play a scenario through the public doors, and balance the books."""

@@ -25,7 +25,7 @@ class Refused(Exception):
         self.status = status
         self.problem = problem
         self.slug = str(problem.get("type", "")).rpartition("#")[2] or str(problem.get("title", "refused"))
-        super().__init__(f"{status} {self.slug}: {problem.get('detail', '')}")
+        super().__init__(": ".join(filter(None, (f"{status} {self.slug}", problem.get("detail")))))
 
 
 class Unanswered(Exception):

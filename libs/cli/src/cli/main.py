@@ -1,5 +1,7 @@
 """The throughline command: every verb, registered."""
 
+import logging
+
 import typer
 
 from cli import (
@@ -10,6 +12,7 @@ from cli import (
     trace_command,
     up_command,
     waiting_command,
+    where_command,
 )
 from cli.importing.command import import_log
 
@@ -29,6 +32,7 @@ app.command("trace")(trace_command.trace)
 app.command("doctor")(doctor_command.doctor)
 app.command("reconcile")(reconcile_command.reconcile_now)
 app.command("resend")(waiting_command.resend)
+app.command("where")(where_command.where)
 app.command("token")(small_commands.token)
 app.command("provision")(small_commands.provision)
 app.add_typer(waiting_command.app, name="waiting")
@@ -37,5 +41,6 @@ app.add_typer(small_commands.clients_app, name="clients")
 
 
 def run() -> None:
-    """The console script."""
+    """The console script. What Kafka's client tries again is not told: what fails for good, a command says itself."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     app()

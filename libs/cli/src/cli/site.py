@@ -48,10 +48,14 @@ class Site:
 def find() -> Site:
     """The installation of THROUGHLINE_KAFKA_BOOTSTRAP, else the one that is up here.
 
-    Beside what every service reads, THROUGHLINE_TOKEN and <SERVICE>_URL say how to reach the doors. Raises Failed and
-    NotAvailable.
+    Beside what every service reads, THROUGHLINE_TOKEN and <SERVICE>_URL say how to reach the doors. Raises Failed.
     """
-    return _named() if os.environ.get("THROUGHLINE_KAFKA_BOOTSTRAP") else _here()
+    return _named() if named() else _here()
+
+
+def named() -> bool:
+    """Whether the environment names an installation."""
+    return bool(os.environ.get("THROUGHLINE_KAFKA_BOOTSTRAP"))
 
 
 def _here() -> Site:

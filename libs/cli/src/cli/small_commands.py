@@ -9,7 +9,9 @@ from chassis import provision as provisioning
 from chassis.clients import Client
 from chassis.topics import Topics
 from cli import clients, operating, site
-from cli.console import JsonFlag, as_json, console, plainly, run
+from cli.console import Failed, JsonFlag, as_json, console, errors, plainly, run
+from cli.running import directory
+from contracts import scopes
 from contracts.registry import SERVICES
 
 topics_app = typer.Typer(no_args_is_help=True, help="Topics at the broker, compared with the contract.")
@@ -24,6 +26,8 @@ def token(
 ) -> None:
     """Print an access token of the development issuer."""
     found = plainly(lambda: site.find().token(login, scope, seconds=seconds))
+    for each in scopes.unknown(scope):
+        errors.print(f"throughline: no service asks for the scope {each}", markup=False, soft_wrap=True)
     if json:
         as_json({"access_token": found, "token_type": "Bearer", "expires_in": seconds, "scope": scope})
     else:
@@ -32,7 +36,14 @@ def token(
 
 def provision() -> None:
     """Make schemas, logins and topics, as the environment says; safe to repeat."""
+    plainly(_not_of_up)
     raise typer.Exit(provisioning.main(SERVICES))
+
+
+def _not_of_up() -> None:
+    """Raise Failed when nothing is named and what is up here is provisioned by who started it."""
+    if not site.named() and directory.is_up():
+        raise Failed("the installation that is up here was provisioned as it started: stop it and start it again")
 
 
 @topics_app.command()
@@ -108,15 +119,28 @@ def add(
     unknown = [service for service in by_topic if service not in SERVICES]
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}: no such service", param_hint="--topics")
+    if wrong := scopes.unknown(scope):
+        known = ", ".join(scopes.SCOPES)
+        raise typer.BadParameter(f"{', '.join(wrong)}: no such scope. There are {known}", param_hint="--scope")
     client = Client(name, frozenset(scope.split()), act_for_others, not off)
     where = plainly(site.find)
     run(clients.register(where, client, by_topic, partitions=where.partitions))
     if json:
         as_json({"name": name, "scopes": sorted(client.scopes), "topics": by_topic, "active": client.active})
         return
-    console.print(f"{name} may {', '.join(sorted(client.scopes))}" if client.active else f"{name} is switched off")
-    for service in by_topic:
-        console.print(f"  it writes {service}.commands.{name} and reads {service}.results.{name}")
+    for line in said(client, by_topic):
+        console.print(line, soft_wrap=True)
+
+
+def said(client: Client, by_topic: list[str]) -> list[str]:
+    """What a registration means, line by line."""
+    if not client.active:
+        return [f"{client.name} is switched off"]
+    if not by_topic:
+        pairs = ["  no --topics: it speaks over HTTP alone; --topics intake,workflow gives it a pair for each"]
+    else:
+        pairs = [f"  it writes {s}.commands.{client.name} and reads {s}.results.{client.name}" for s in by_topic]
+    return [f"{client.name} may {', '.join(sorted(client.scopes))}", *pairs]
 
 
 @clients_app.command("list")

@@ -70,7 +70,8 @@ def skip(
     json: JsonFlag = False,
 ) -> None:
     """Let the first waiting message of a request go undecided; what waits behind it is tried."""
-    subject = run(_decided(service, f"/waiting/{message}/skip", reason))["subject"]
+    missing = f"no message {message} waits in {service}"
+    subject = run(_decided(service, f"/waiting/{message}/skip", reason, missing))["subject"]
     if json:
         as_json({"service": service, "skipped": message, "request_id": subject})
     else:
@@ -101,7 +102,7 @@ def resolve(
     json: JsonFlag = False,
 ) -> None:
     """Put a dead letter away."""
-    run(_decided(service, f"/dead-letters/{letter}/resolve", reason))
+    run(_decided(service, f"/dead-letters/{letter}/resolve", reason, _no_letter(service, letter)))
     if json:
         as_json({"service": service, "resolved": letter})
     else:
@@ -116,7 +117,8 @@ def redeliver(
     json: JsonFlag = False,
 ) -> None:
     """Let a dead letter about a request be decided after all; its request has gone past it, so it comes last."""
-    subject = run(_decided(service, f"/dead-letters/{letter}/redeliver", reason))["subject"]
+    path = f"/dead-letters/{letter}/redeliver"
+    subject = run(_decided(service, path, reason, _no_letter(service, letter)))["subject"]
     if json:
         as_json({"service": service, "redelivered": letter, "request_id": subject})
     else:
@@ -198,10 +200,19 @@ async def _retry(request: str) -> dict[str, int]:
     return tried
 
 
-async def _decided(service: str, path: str, reason: str) -> dict[str, Any]:
+def _no_letter(service: str, letter: int) -> str:
+    return f"no dead letter {letter} in {service}"
+
+
+async def _decided(service: str, path: str, reason: str, missing: str) -> dict[str, Any]:
+    """Decide about a message; raises Failed with `missing` when there is none."""
     doors = await operating.doors(site.find())
     try:
         answer = await doors.post(operating.OPERATOR, service, path, {"reason": reason}, key=path)
+    except Refused as refused:
+        if refused.status == 404:
+            raise Failed(missing) from None
+        raise
     finally:
         await doors.close()
     found: dict[str, Any] = answer.body

@@ -8,17 +8,17 @@ from rich.progress import Progress
 from chassis.clients import Client
 from chassis.clock import utc_now
 from cli.clients import register
-from cli.importing.exchange import Target
+from cli.importing.exchange import SCOPES, Target
 from cli.importing.run import run
 from cli.running.installation import Installation
 
 NAME = "importer"
-SCOPES = frozenset({"requests:write", "contacts:write", "people:write", "catalogue:write", "history:write"})
 
 
 async def play(installation: Installation, log: Path, mapping: Path, progress: Progress) -> dict[str, Any]:
     """Register the importer as a client and let it play the log; its report."""
-    await register(installation.running(), Client(NAME, SCOPES, may_act_for_others=True), ("intake", "workflow"))
+    client = Client(NAME, frozenset(SCOPES.split()), may_act_for_others=True)
+    await register(installation.running(), client, ("intake", "workflow"))
     target = Target(NAME, installation.prefix, {"bootstrap_servers": installation.bootstrap})
     task = progress.add_task("commands", total=None)
 

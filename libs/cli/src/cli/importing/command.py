@@ -12,19 +12,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from chassis.clock import utc_now
+from cli.console import Failed
 from cli.importing.exchange import NotReady, Target
 from cli.importing.log import WrongLog
 from cli.importing.mapping import WrongMapping
 from cli.importing.run import run
 from cli.running import directory
-from embedded.errors import NotAvailable
 
 errors = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 
+_SHOWN = 10
+"""Unreadable rows under the table."""
+
 
 def import_log(
-    log: Annotated[Path, typer.Argument(help="The log: CSV, also .gz, one row a change.")],
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="The log: CSV, also .gz, one row a change.")],
     mapping: Annotated[Path, typer.Option(help="What its columns and statuses mean (docs/import.md).")],
     report: Annotated[Path | None, typer.Option(help="Where to write the report as JSON.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.1, help="At most so many commands a second.")] = None,
@@ -37,7 +40,7 @@ def import_log(
     try:
         target = _target(client, kafka, prefix)
         found = asyncio.run(_run(log, mapping, target, rate, quiet=as_json))
-    except (WrongMapping, WrongLog, NotReady, NotAvailable) as error:
+    except (WrongMapping, WrongLog, NotReady, Failed) as error:
         errors.print(str(error), markup=False)
         raise typer.Exit(2) from None
     if report is not None:
@@ -71,6 +74,10 @@ def show(found: dict[str, Any], console: Console) -> None:
     ):
         table.add_row(what, str(figure))
     console.print(table)
+    for bad in log["unreadable_rows"][:_SHOWN]:
+        console.print(f"  line {bad['line']}: {bad['reason']} ({bad['detail']})", markup=False, soft_wrap=True)
+    if log["unreadable"] > _SHOWN:
+        console.print(f"  … and {log['unreadable'] - _SHOWN} more; --report FILE lists them")
 
 
 async def _run(log: Path, mapping: Path, target: Target, rate: float | None, *, quiet: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError
 
 from chassis import naming
 from cli.importing.plan import INTAKE, WORKFLOW, Command
@@ -18,10 +18,11 @@ from cli.importing.standing import HEARD
 from contracts import envelope
 
 STREAM = "workflow.requests"
+SCOPES = "requests:write contacts:write people:write catalogue:write history:write"
+"""What the client must be registered for."""
 LOOK_BACK_SECONDS = 600
 """How far before the first known answer the requests' facts are read again."""
 _RECORDS = 2000
-_METADATA_WITHIN = 10.0
 
 
 class NotReady(Exception):
@@ -80,9 +81,9 @@ class Exchange:
         try:
             await self._producer.start()
             await self._consumer.start()
-            self._consumer.assign(
-                [p for topic in (*self._results, self._stream) for p in await self._partitions(topic)]
-            )
+            topics = (*sorted(self._results), self._stream)
+            self._check(topics, await self._consumer.topics())
+            self._consumer.assign([p for topic in topics for p in await self._partitions(topic)])
         except KafkaError as error:
             raise NotReady(f"Kafka cannot be used: {error}") from error
 
@@ -91,12 +92,17 @@ class Exchange:
         await self._producer.stop()
         await self._consumer.stop()
 
+    def _check(self, topics: Iterable[str], there: Iterable[str]) -> None:
+        """Raise NotReady when a topic is missing: to ask the broker for one that is not there is no quick failure."""
+        if missing := ", ".join(sorted(set(topics) - set(there))):
+            client, services = self._target.client, f"{INTAKE},{WORKFLOW}"
+            raise NotReady(
+                f"there is no topic {missing}. Register the client first:\n"
+                f'  throughline clients add {client} --topics {services} --scope "{SCOPES}"'
+            )
+
     async def _partitions(self, topic: str) -> list[TopicPartition]:
-        try:
-            async with asyncio.timeout(_METADATA_WITHIN):
-                found = await self._producer.partitions_for(topic)
-        except (TimeoutError, UnknownTopicOrPartitionError):
-            raise NotReady(f"there is no topic {topic}: is the client {self._target.client} registered?") from None
+        found = await self._producer.partitions_for(topic)
         return [TopicPartition(topic, n) for n in sorted(found)]
 
     async def earlier(self) -> AsyncIterator[list[Answer]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from chassis.clock import utc_now
-from embedded.errors import NotAvailable
+from cli.console import Failed
 from embedded.process import guards
 
 _TEMPORARY = "throughline-demo-"
@@ -56,7 +56,7 @@ def home() -> Path:
 def claim(directory: Path) -> IO[bytes]:
     """Make this the process whose installation lies here, until it closes what is returned or ends, however it ends.
 
-    Raises NotAvailable when there is one already.
+    Raises Failed when there is one already.
     """
     directory.mkdir(parents=True, exist_ok=True)
     lock = (directory / "lock").open("ab")
@@ -64,14 +64,14 @@ def claim(directory: Path) -> IO[bytes]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise NotAvailable(f"an installation is up in {directory} already; `throughline down` stops it") from None
+        raise Failed(f"an installation is up in {directory} already; `throughline down` stops it") from None
     return lock
 
 
 def _claimed(directory: Path) -> bool:
     try:
         claim(directory).close()
-    except NotAvailable:
+    except Failed:
         return True
     return False
 
@@ -85,15 +85,26 @@ def write(directory: Path, running: Running) -> None:
 
 
 def read(directory: Path | None = None) -> Running:
-    """The installation that is up here; raises NotAvailable when none is, whatever one that was killed has left."""
+    """The installation that is up here; raises Failed when none is, whatever one that was killed has left."""
     place = directory or home()
     try:
         running = Running(**json.loads((place / "running.json").read_text()))
     except (OSError, ValueError, TypeError):
         running = None
     if running is None or not _claimed(place):
-        raise NotAvailable("no installation is up here; `throughline up` starts one")
+        raise Failed(
+            f"no installation is up here, in {place}; `throughline up` starts one, THROUGHLINE_HOME names another"
+        )
     return running
+
+
+def is_up(directory: Path | None = None) -> bool:
+    """Whether an installation is up here."""
+    try:
+        read(directory)
+    except Failed:
+        return False
+    return True
 
 
 def forget(directory: Path) -> bool:
@@ -104,11 +115,11 @@ def forget(directory: Path) -> bool:
 
 
 async def left_alone(directory: Path) -> None:
-    """Return when no process of an installation that was killed works here any more; raises NotAvailable."""
+    """Return when no process of an installation that was killed works here any more; raises Failed."""
     deadline = asyncio.get_running_loop().time() + _GONE_WITHIN
     while left := guards(directory):
         if asyncio.get_running_loop().time() > deadline:
-            raise NotAvailable(f"processes {left} of an installation that was killed do not end")
+            raise Failed(f"processes {left} of an installation that was killed do not end")
         await asyncio.sleep(0.1)
 
 

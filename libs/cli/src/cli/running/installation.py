@@ -50,7 +50,7 @@ class Installation:
         self.server_restarts = 0
 
     async def start(self, say: Say) -> None:
-        """Bring everything up, telling each step; raises NotStarted or NotAvailable with one clear line."""
+        """Bring everything up, telling each step; raises Failed, NotStarted or NotAvailable with one clear line."""
         self._claim = places.claim(self.home)
         if places.forget(self.home):
             say(f"the last installation in {self.home} was killed; this one goes on with its data")
