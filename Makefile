@@ -19,6 +19,7 @@ $(VENV)/.installed: $(LOCKS) $(addsuffix /pyproject.toml,$(MEMBERS))
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-setup.lock || echo "uv is not to be had here; pip does it, slower"
 	@.ci/install $(BIN) --require-hashes -r requirements-dev.lock
 	@.ci/install $(BIN) --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@.ci/promtool $(BIN)
 	@touch $@
 
 .PHONY: setup
@@ -87,7 +88,8 @@ plan: setup ## What an installation needs, and where it ends (REQUESTS=1e6 a day
 	@$(BIN)/python -m bench.plan --requests-per-day $(or $(REQUESTS),1e6) $(PLAN)
 
 .PHONY: docs
-docs: setup ## Write the generated references anew
+docs: setup ## Write the generated references, rules and dashboards anew
 	$(BIN)/python -m contracts.generate
 	$(BIN)/python -m chassis.describe docs intake workflow approvals billing notifications
 	$(BIN)/python -m bench.plan --write
+	$(BIN)/python -m cli.observability deploy/observability

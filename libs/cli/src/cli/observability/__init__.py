@@ -1,0 +1,1 @@
+"""Alert rules and dashboards, generated from their descriptions in `deploy/observability`."""
