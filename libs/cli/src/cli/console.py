@@ -1,6 +1,7 @@
 """What every command shares: how it speaks, how it fails."""
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
@@ -21,6 +22,8 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _FILE_WIDTH = 200
 """Columns of what goes to a file or another program: lines are not broken there."""
+
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is raised, and said once
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
 errors = Console(stderr=True, highlight=False)

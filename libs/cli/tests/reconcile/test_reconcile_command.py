@@ -1,5 +1,8 @@
 """How a reconciliation is asked for and told."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -91,3 +94,13 @@ def test_what_the_relay_holds_up_for_a_minute_is_said(age: timedelta, said: int)
 def test_a_consumer_that_is_behind_is_said() -> None:
     found = outcome(behind={("billing", "workflow.requests"): 12})
     assert list(on_its_way(found)) == ["billing: 12 records of workflow.requests to read"]
+
+
+def test_what_cannot_be_reached_is_said_in_one_line() -> None:
+    nowhere = {"THROUGHLINE_KAFKA_BOOTSTRAP": "127.0.0.1:1", "THROUGHLINE_ADMIN_DATABASE_URL": "postgresql://a@x/y"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("THROUGHLINE_")}
+    command = [sys.executable, "-c", "from cli.main import run; run()", "reconcile"]
+    done = subprocess.run(command, env=kept | nowhere, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("throughline: KafkaConnectionError")
+    assert done.stderr.count("\n") == 1

@@ -39,11 +39,11 @@ class Horizon:
 async def look(kafka: Mapping[str, Any], prefix: str) -> Horizon:
     """Read it from the groups' offsets, and from the first record of each partition that is not applied yet."""
     admin, consumer = AIOKafkaAdminClient(**kafka), AIOKafkaConsumer(enable_auto_commit=False, **kafka)
-    await admin.start()
-    await consumer.start()
     until: dict[Key, datetime] = {}
     behind: dict[tuple[str, str], int] = {}
     try:
+        await admin.start()
+        await consumer.start()
         for service in SERVICES:
             committed = await admin.list_consumer_group_offsets(naming.group(prefix, service))
             for topic in _heard(service):

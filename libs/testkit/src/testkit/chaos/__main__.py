@@ -20,7 +20,6 @@ from testkit.chaos.experiment import Result, Shape, experiment, furnish
 from testkit.chaos.matrix import figures, matrix, told
 from testkit.chaos.site import Site
 
-
 Tell = Callable[[list[Result]], None]
 
 
