@@ -11,7 +11,7 @@ from chassis.clients import Client
 from chassis.clock import utc_now
 from cli.clients import register
 from cli.demo import moving_in
-from cli.importing.exchange import Target
+from cli.importing.exchange import SCOPES, Target
 from cli.importing.run import run
 
 GOAL = 65_533 / 120
@@ -29,7 +29,7 @@ async def measure(site: Site) -> Result:
     path = log()
     assert path is not None, "asked for before anything was started"
     mapping = Path(os.environ.get("MAPPING", ROOT / "examples" / "imports" / "vinst.yaml"))
-    client = Client(moving_in.NAME, moving_in.SCOPES, may_act_for_others=True)
+    client = Client(moving_in.NAME, frozenset(SCOPES.split()), may_act_for_others=True)
     await register(site.running(), client, ("intake", "workflow"))
     target = Target(moving_in.NAME, site.prefix, {"bootstrap_servers": site.bootstrap})
     meter = Meter(site.pids())

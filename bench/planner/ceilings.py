@@ -24,6 +24,8 @@ class Ceiling:
     """At the planned number of requests a day."""
     holds_to: float
     """The most requests a day; infinite where it does not depend on them."""
+    rests_on: str
+    """Whether what one of it bears was measured, is a setting, or is assumed; what is asked of it has assumed parts."""
     then: str
     """What must be split or changed before."""
 
@@ -43,7 +45,9 @@ Fullness = Callable[[Demand, Ground], float]
 def ceilings(per_day: float, ground: Ground) -> tuple[Ceiling, ...]:
     """All of them, the first to be reached first."""
     at = demand(per_day, ground.assumed)
-    found = [Ceiling(name, full(at, ground), holds_to(full, ground), then) for name, full, then in ALL]
+    found = [
+        Ceiling(name, full(at, ground), holds_to(full, ground), rests_on, then) for name, full, rests_on, then in ALL
+    ]
     return tuple(sorted(found, key=lambda one: (one.holds_to, -one.full)))
 
 
@@ -206,18 +210,39 @@ def _kafka_partitions(wanted: Demand, ground: Ground) -> float:
     return copies / (ground.assumed.brokers * ground.assumed.broker_partitions)
 
 
-ALL: tuple[tuple[str, Fullness, str], ...] = (
-    ("relay: one leader a schema", _relay, "split the installation; a lease a group would be a change of the product"),
-    ("one partition's order", _partition, "more partitions, which are fixed at install: a new installation"),
-    ("agenda: sweepers of one schema", _agenda, "split the installation"),
-    ("PostgreSQL: CPU of a server", _postgres_cpu, "a larger server, then a server for workflow, then one a service"),
-    ("PostgreSQL: WAL of a server", _postgres_wal, "faster log disks, then a server for workflow, then one a service"),
-    ("PostgreSQL: disk of a server", _postgres_disk, "archive old requests; a server for workflow, then one a service"),
-    ("PostgreSQL: connections", _connections, "PgBouncer, or smaller pools (`THROUGHLINE_DATABASE_POOL`)"),
-    ("PostgreSQL: vacuum", _vacuum, "autovacuum without cost delay and with more workers, then as for CPU"),
-    ("journal: a month's partition", _month, "shorter partitions than months: a change of the product"),
-    ("Kafka: CPU of the brokers", _kafka_cpu, "more brokers"),
-    ("Kafka: what brokers write", _kafka_writes, "more brokers; compression at the topic"),
-    ("Kafka: disk of the brokers", _kafka_disk, "more brokers, or shorter retention where no reader needs it"),
-    ("Kafka: partitions", _kafka_partitions, "more brokers, or fewer clients' topics"),
+MEASURED, SETTING, ASSUMED = "measured", "a setting", "assumed"
+ALL: tuple[tuple[str, Fullness, str, str], ...] = (
+    (
+        "relay: one leader a schema",
+        _relay,
+        MEASURED,
+        "split the installation; a lease a group would be a change of the product",
+    ),
+    ("one partition's order", _partition, MEASURED, "more partitions, which are fixed at install: a new installation"),
+    ("agenda: sweepers of one schema", _agenda, MEASURED, "split the installation"),
+    (
+        "PostgreSQL: CPU of a server",
+        _postgres_cpu,
+        MEASURED,
+        "a larger server, then a server for workflow, then one a service",
+    ),
+    (
+        "PostgreSQL: WAL of a server",
+        _postgres_wal,
+        ASSUMED,
+        "faster log disks, then a server for workflow, then one a service",
+    ),
+    (
+        "PostgreSQL: disk of a server",
+        _postgres_disk,
+        ASSUMED,
+        "archive old requests; a server for workflow, then one a service",
+    ),
+    ("PostgreSQL: connections", _connections, SETTING, "PgBouncer, or smaller pools (`THROUGHLINE_DATABASE_POOL`)"),
+    ("PostgreSQL: vacuum", _vacuum, ASSUMED, "autovacuum without cost delay and with more workers, then as for CPU"),
+    ("journal: a month's partition", _month, ASSUMED, "shorter partitions than months: a change of the product"),
+    ("Kafka: CPU of the brokers", _kafka_cpu, MEASURED, "more brokers"),
+    ("Kafka: what brokers write", _kafka_writes, ASSUMED, "more brokers; compression at the topic"),
+    ("Kafka: disk of the brokers", _kafka_disk, ASSUMED, "more brokers, or shorter retention where no reader needs it"),
+    ("Kafka: partitions", _kafka_partitions, ASSUMED, "more brokers, or fewer clients' topics"),
 )

@@ -99,9 +99,9 @@ def of_costs(figures: Figures) -> str:
 def of_ceilings(found: Sequence[Ceiling]) -> str:
     """The ceilings in their order."""
     return table(
-        ["ceiling", "holds to, requests a day", "then"],
+        ["ceiling", "holds to, requests a day", "capacity", "then"],
         [
-            [one.name, "not by requests" if math.isinf(one.holds_to) else per_day(one.holds_to), one.then]
+            [one.name, "not by requests" if math.isinf(one.holds_to) else per_day(one.holds_to), one.rests_on, one.then]
             for one in found
         ],
         figures=False,
@@ -154,7 +154,7 @@ def as_json(plan: Plan, figures: Figures, assumed: Assumptions) -> dict[str, Any
         "drained_minutes": drained,
         "first_ceiling": plan.first.name,
         "ceilings": [
-            {"name": one.name, "full": one.full, "then": one.then,
+            {"name": one.name, "full": one.full, "rests_on": one.rests_on, "then": one.then,
              "holds_to": None if math.isinf(one.holds_to) else one.holds_to}
             for one in plan.ceilings
         ],

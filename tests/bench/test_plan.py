@@ -121,7 +121,7 @@ def test_with_the_same_partitions_more_requests_need_no_fewer_of_anything(
     small, large = (fleet(demand(size, assumed), FIGURES, assumed) for size in (per_day, per_day * more))
     assert all(small.pods[name] <= large.pods[name] for name in small.pods)
     ground = Ground(FIGURES, assumed)
-    for name, full, _ in ALL:
+    for name, full, _, _ in ALL:
         less, fuller = (full(demand(size, assumed), ground) for size in (per_day, per_day * more))
         assert less <= fuller * (1 + 1e-9), name
 
@@ -158,8 +158,8 @@ def test_the_first_ceiling_is_really_the_smallest(per_day: float, servers: int, 
     first = ceilings(per_day, ground)[0]
     assert first.holds_to < float("inf")
     below, above = (demand(first.holds_to * factor, assumed) for factor in (1.0, 1.002))
-    over = {name for name, full, _ in ALL if full(above, ground) > 1}
-    assert all(full(below, ground) <= 1 for _, full, _ in ALL)
+    over = {name for name, full, _, _ in ALL if full(above, ground) > 1}
+    assert all(full(below, ground) <= 1 for _, full, _, _ in ALL)
     assert first.name in over
 
 
