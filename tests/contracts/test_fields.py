@@ -136,6 +136,28 @@ def test_counts_reach_from_zero_to_what_every_language_holds(value: int) -> None
     assert workflow.Close(outcome="resolved", charge_revision=value).charge_revision == value
 
 
+def drafted(minutes: object, days: object) -> workflow.DraftQueue:
+    gate = {"policy": {"kind": "any"}, "approvers": [str(CONTACT)], "due_minutes": minutes}
+    work = {"name": "Work", "state": "in-progress", "approval": gate}
+    stages = [{"name": "New", "state": "new"}, work, {"name": "Closed", "state": "closed"}]
+    times = {"completion_minutes": {"high": minutes}, "reopen_days": days}
+    return workflow.DraftQueue.model_validate({"queue": "q", "name": "Q", "stages": stages, "matrix": {}} | times)
+
+
+@pytest.mark.parametrize(("minutes", "days"), [(1, 0), (5_256_000, 3_650)])
+def test_allowed_times_reach_from_a_minute_to_ten_years(minutes: int, days: int) -> None:
+    queue = drafted(minutes, days)
+    assert (queue.completion_minutes, queue.reopen_days) == ({"high": minutes}, days)
+
+
+@pytest.mark.parametrize(("minutes", "days"), [(0, -1), (5_256_001, 3_651), (2**31 - 1, 2**53 - 1), ("5", "5")])
+def test_allowed_times_that_would_leave_the_calendar_are_refused(minutes: object, days: object) -> None:
+    with pytest.raises(ValidationError) as refused:
+        drafted(minutes, days)
+    places = {error["loc"] for error in refused.value.errors()}
+    assert {("stages", 1, "approval", "due_minutes"), ("completion_minutes", "high"), ("reopen_days",)} <= places
+
+
 @pytest.mark.parametrize("address", ["a@b", "renee@example.com", "o'hara+x@sub.example.org", "ü@example.com"])
 def test_an_address_has_two_sides(address: str) -> None:
     assert intake.RegisterContact(name="R", email=address).email == address

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from contracts.base import Document, Part, Personal
 from contracts.fields import (
-    Count,
+    Days,
     Email,
     Flag,
     Ids,
@@ -15,6 +15,7 @@ from contracts.fields import (
     Known,
     Level,
     Login,
+    Minutes,
     Name,
     Slug,
     State,
@@ -31,7 +32,7 @@ class ApprovalGate(Part):
 
     policy: Policy
     approvers: Annotated[Ids, Field(min_length=1, max_length=200)]
-    due_minutes: Version | None = None
+    due_minutes: Minutes | None = None
     """Asked for longer than this, it expires."""
 
 
@@ -63,7 +64,7 @@ class QueueShape(Part):
     name: Name
     stages: Annotated[tuple[StageDefinition, ...], Field(min_length=3, max_length=50)]
     """In order: the first is new, the last is closed."""
-    completion_minutes: Annotated[dict[Level, Version], Field(max_length=20)]
+    completion_minutes: Annotated[dict[Level, Minutes], Field(max_length=20)]
     """Allowed time of the resolution clock by priority; a priority that is missing has no clock."""
     matrix: Annotated[dict[Level, Annotated[dict[Level, Level], Field(max_length=20)]], Field(max_length=20)]
     """Priority by urgency, then impact."""
@@ -72,7 +73,7 @@ class QueueShape(Part):
     reasons: Annotated[tuple[WaitReason, ...], Field(max_length=50)] = ()
     early_resolve: Flag = False
     """Whether a request may be resolved before its last open stage."""
-    reopen_days: Count = 0
+    reopen_days: Days = 0
     """How long after closing a request may be reopened; 0 is never."""
     owner_id: UUID | None = None
     """Owner of requests that contacts create."""

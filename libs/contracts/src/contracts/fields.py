@@ -105,6 +105,9 @@ Hash = Annotated[str, StringConstraints(min_length=8, max_length=128, pattern=r"
 # Numbers. Decimals travel as strings, so that no reader rounds them.
 Count = Annotated[int, Strict(), Field(ge=0, le=2**53 - 1)]
 Version = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)]
+Minutes = Annotated[int, Strict(), Field(ge=1, le=3_650 * 24 * 60)]
+Days = Annotated[int, Strict(), Field(ge=0, le=3_650)]
+"""An allowed time, of ten years at most: what is due after it still lies in the calendar of `Instant`."""
 Flag = Annotated[bool, Strict()]
 Quantity = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$")]
 Rate = Annotated[str, StringConstraints(pattern=r"^(0|1)(\.[0-9]{1,6})?$")]

@@ -111,6 +111,12 @@ def test_a_contact_changes_what_is_its_own() -> None:
     assert after(REGISTERED, UpdateContact(SELF, {"name": "Charles"})).name == "Charles"
 
 
+def test_an_organisation_that_stays_as_it_is_is_not_looked_up() -> None:
+    [fact] = decide(REGISTERED, update(phone="+49 1"), NOON, Facts())
+    assert isinstance(fact, ContactRecorded)
+    assert (fact.phone, fact.organisation_id) == ("+49 1", ACME)
+
+
 @pytest.mark.parametrize("changes", [{"login": "boss"}, {"organisation_id": ACME}])
 def test_a_contact_does_not_change_how_it_signs_in_or_where_it_belongs(changes: dict[str, Any]) -> None:
     with pytest.raises(refusals.FieldNotAllowed):

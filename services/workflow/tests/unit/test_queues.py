@@ -63,6 +63,7 @@ def test_S24_new_and_closed_are_added_where_they_are_left_out(definition: Defini
 
 
 WORK = Stage("Work", "in-progress")
+TEN_YEARS = 5_256_000
 
 
 @pytest.mark.parametrize(
@@ -80,8 +81,14 @@ WORK = Stage("Work", "in-progress")
         ({"stages": (changed(WORK, approval=Gate(Policy("k", 2), (SOMEBODY,))),)}, "/stages/1/approval/policy/k"),
         ({"stages": (changed(WORK, approval=Gate(Policy("any"), (SOMEBODY,), 0)),)}, "/stages/1/approval/due_minutes"),
         ({"completion_minutes": {"high": 0}}, "/completion_minutes/high"),
+        ({"completion_minutes": {"high": TEN_YEARS + 1}}, "/completion_minutes/high"),
+        (
+            {"stages": (changed(WORK, approval=Gate(Policy("any"), (SOMEBODY,), TEN_YEARS + 1)),)},
+            "/stages/1/approval/due_minutes",
+        ),
         ({"reasons": (WaitReason("a", True, "other"), WaitReason("a", False, "vendor"))}, "/reasons"),
         ({"reopen_days": -1}, "/reopen_days"),
+        ({"reopen_days": 3_651}, "/reopen_days"),
     ],
 )
 def test_S22_a_queue_that_cannot_work_is_refused_with_the_place(
@@ -90,6 +97,13 @@ def test_S22_a_queue_that_cannot_work_is_refused_with_the_place(
     with pytest.raises(Invalid) as refused:
         drafted(changed(definition, **fields))
     assert pointer in [error["pointer"] for error in refused.value.facts["errors"]]
+
+
+@pytest.mark.parametrize(("minutes", "days"), [(1, 0), (TEN_YEARS, 3_650)])
+def test_allowed_times_reach_from_a_minute_to_ten_years(definition: Definition, minutes: int, days: int) -> None:
+    gated = changed(WORK, approval=Gate(Policy("any"), (SOMEBODY,), minutes))
+    fields = {"completion_minutes": {"high": minutes}, "stages": (gated,), "reopen_days": days}
+    assert drafted(changed(definition, **fields)).draft is not None
 
 
 def test_as_many_as_there_are_approvers_may_be_needed(definition: Definition) -> None:

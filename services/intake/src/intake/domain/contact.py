@@ -114,7 +114,8 @@ def _recorded(
 ) -> ContactRecorded:
     check_fields(values)
     organisation_id, login = values["organisation_id"], values["login"]
-    if organisation_id is not None and known.get("organisations", organisation_id) is None:
+    joins = organisation_id is not None and (before is None or organisation_id != before.organisation_id)
+    if joins and known.get("organisations", organisation_id) is None:
         raise refusals.OrganisationNotKnown(f"organisation {organisation_id} is not known")
     if login is not None and known.holder(login_claim(login)) not in (None, before and before.contact_id):
         raise refusals.LoginTaken(f"{login} is another contact's login")

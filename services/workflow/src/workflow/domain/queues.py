@@ -14,6 +14,9 @@ NEW = Stage("New", stages.NEW)
 CLOSED = Stage("Closed", stages.CLOSED)
 _ROOT = UUID("3f6a0f0e-5a0e-5b5c-9c39-6f2d3c1a7e43")
 _POLICIES = ("any", "all", "k")
+MOST_DAYS = 3_650
+MOST_MINUTES = MOST_DAYS * 24 * 60
+"""Ten years. What is due later than that would leave the calendar that readers of our facts know."""
 
 
 @record
@@ -91,13 +94,13 @@ def _draft(queue: Queue | None, message: messages.DraftQueue) -> list[QueueDraft
 def _errors(definition: Definition) -> Iterable[tuple[str, str]]:
     yield from _stage_errors(definition.stages)
     for name, minutes in definition.completion_minutes.items():
-        if minutes <= 0:
-            yield f"/completion_minutes/{name}", "must be above zero"
+        if not 1 <= minutes <= MOST_MINUTES:
+            yield f"/completion_minutes/{name}", f"must be between 1 and {MOST_MINUTES}"
     names = [reason.name for reason in definition.reasons]
     if len(set(names)) < len(names):
         yield "/reasons", "names must differ"
-    if definition.reopen_days < 0:
-        yield "/reopen_days", "must not be negative"
+    if not 0 <= definition.reopen_days <= MOST_DAYS:
+        yield "/reopen_days", f"must be between 0 and {MOST_DAYS}"
 
 
 def _stage_errors(listed: tuple[Stage, ...]) -> Iterable[tuple[str, str]]:
@@ -126,8 +129,8 @@ def _gate_errors(at: str, gate: Gate) -> Iterable[tuple[str, str]]:
         yield f"{at}/policy/kind", "must be any, all or k"
     if gate.policy.kind == "k" and not 1 <= (gate.policy.k or 0) <= max(people, 1):
         yield f"{at}/policy/k", "must be between 1 and the number of approvers"
-    if gate.due_minutes is not None and gate.due_minutes <= 0:
-        yield f"{at}/due_minutes", "must be above zero"
+    if gate.due_minutes is not None and not 1 <= gate.due_minutes <= MOST_MINUTES:
+        yield f"{at}/due_minutes", f"must be between 1 and {MOST_MINUTES}"
 
 
 FACTS = (QueueDrafted, Definition, CurrentQueue)
