@@ -1,13 +1,15 @@
 """Kafka of its own: kept data, crashes, freezes, and what is said when it cannot be had."""
 
 import asyncio
+import os
+import time
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from embedded import Kafka, NotAvailable, jars, jvm
+from embedded import Kafka, NotAvailable, jars, jvm, storage
 from embedded.jars import Jar
 from embedded.jvm import java
 
@@ -29,7 +31,9 @@ async def end_of(bootstrap: str, name: str) -> int:
 
 @pytest.mark.servers
 async def test_a_killed_broker_comes_back_with_its_records_and_its_clients_go_on(tmp_path: Path) -> None:
+    begun = time.time()
     with Kafka(tmp_path) as kafka:
+        assert jvm.kept().stat().st_mtime >= begun - 1, "what it was started from is marked as used"
         await make_topic(kafka.bootstrap, "kept")
         async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, enable_idempotence=True) as producer:
             await producer.send_and_wait("kept", b"x" * 1_000_000)
@@ -59,6 +63,21 @@ async def test_a_frozen_broker_answers_nobody_until_it_goes_on(tmp_path: Path) -
 def test_what_is_kept_to_start_quicker_knows_a_brokers_classes(tmp_path: Path) -> None:
     with Kafka(tmp_path):
         assert b"kafka/server/BrokerServer" in jvm.learnt().read_bytes()
+
+
+def test_what_is_kept_for_other_jars_goes_once_nobody_used_it_for_three_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    mine, cache = jvm.kept(), tmp_path / "throughline"
+    days = {mine: 30, cache / "kafka-young": 2.9, cache / "kafka-old": 3.1, cache / "jars": 30}
+    for folder, ago in days.items():
+        (folder / "formatted").mkdir(parents=True)
+        os.utime(folder, (0, time.time() - ago * 86400))
+    storage.prune()
+    assert set(cache.iterdir()) == days.keys() - {cache / "kafka-old"}
+    storage.in_use()
+    assert time.time() - mine.stat().st_mtime < 60
 
 
 def test_every_jar_of_the_lock_has_its_own_name_and_a_sha256() -> None:

@@ -99,3 +99,10 @@ def test_whatever_stands_in_a_file_every_row_is_read_or_listed(
 ) -> None:
     found = read(tmp_path_factory.mktemp("log"), HEADER.encode() + rest.replace(b"\x1f\x8b", b""))
     assert found.changes == sum(len(rows) for rows in found.rows.values()) + len(found.unreadable)
+
+
+def test_the_example_beside_the_mapping_is_read_by_it_but_for_the_row_that_is_there_to_be_seen() -> None:
+    folder = Path(__file__).parents[4] / "examples" / "imports"
+    found = log.read(folder / "vinst-sample.csv", mapping.read(folder / "vinst.yaml"), NOW)
+    assert (found.changes, len(found.rows)) == (20, 5)
+    assert [(bad.line, bad.reason) for bad in found.unreadable] == [(21, "status-unknown")]

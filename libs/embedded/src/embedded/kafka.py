@@ -177,6 +177,7 @@ class Kafka:
             remove=self.directory if self._temporary else None,
         )
         child.wait_until(lambda: answers(self.port), within=self._within, name="Kafka")
+        storage.in_use()
         self._child = child
 
     def _settings(self) -> dict[str, str]:

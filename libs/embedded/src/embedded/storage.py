@@ -1,15 +1,19 @@
 """The storage of a new broker: formatted once per machine by Kafka's own tool, copied from then on."""
 
 import base64
+import contextlib
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from pathlib import Path
 
 from embedded import jvm
 from embedded.ports import answers
 from embedded.process import Child
+
+_UNUSED_SECONDS = 3 * 86400
 
 
 def make(data: Path, settings: dict[str, str], *, port: int, within: float) -> None:
@@ -43,6 +47,7 @@ def _format(formatted: Path, settings: dict[str, str], port: int, within: float)
             _learn(folder, properties, port, within)
         if not formatted.exists():
             os.rename(folder / "storage", formatted)
+    prune()
 
 
 def _learn(folder: Path, properties: Path, port: int, within: float) -> None:
@@ -54,6 +59,23 @@ def _learn(folder: Path, properties: Path, port: int, within: float) -> None:
     child.stop()
     if learnt.exists():
         os.replace(learnt, jvm.learnt())
+
+
+def in_use() -> None:
+    """Say that what is kept for these jars and this Java is used today."""
+    if jvm.kept().exists():
+        os.utime(jvm.kept())
+
+
+def prune() -> None:
+    """Remove what is kept for other jars or another Java, unless somebody used it within three days.
+
+    A broker that still runs from it goes on: it has its files open, and what it needs is made anew at its next start.
+    """
+    for folder in jvm.kept().parent.glob("kafka-*"):
+        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+            if folder != jvm.kept() and folder.stat().st_mtime < time.time() - _UNUSED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def write(properties: Path, settings: dict[str, str]) -> None:
