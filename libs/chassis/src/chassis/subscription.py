@@ -29,9 +29,9 @@ from chassis.pace import rest_after
 
 log = structlog.get_logger(__name__)
 
-QUIET_TOO_LONG = 15.0
-"""Three polls that failed: a heartbeat that died is noticed so soon that nobody is deaf for 30 s."""
-_RESTARTS_APART = 120.0
+QUIET_TOO_LONG = 30.0
+_FAILING_TOO_LONG = 9.0
+"""Three polls that fail one after the other, as they do for ever when a heartbeat has died."""
 _HANDLING_TOO_LONG = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _REVOKED_WITHIN = 0.8
@@ -47,7 +47,8 @@ Apply = Callable[[Sequence[Any]], Awaitable[None]]
 class Watched(AIOKafkaConsumer):  # type: ignore[misc]
     """A consumer that knows when it was last polled with success: nothing else tells a dead one from an idle one.
 
-    A poll is no success once the task that fetches has ended: it finds nothing then, for ever.
+    A poll is no success once the task that fetches has ended: it finds nothing then, for ever. One that takes long may
+    be waiting for a rebalance; one that fails may be the first of many.
     It answers a poll when there is something: an empty answer would make FastStream sleep, deaf to what comes. Between
     two batches it rests, so that the next is worth its round trips.
     """
@@ -57,17 +58,33 @@ class Watched(AIOKafkaConsumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.last_ok = time.monotonic()
         self.polled = False
+        self._failing_since: float | None = None
         self._found_at = -math.inf
+
+    @property
+    def failing_for(self) -> float:
+        """Seconds since polls began to fail, without a good one since."""
+        return 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
 
     async def getmany(self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
         await asyncio.sleep(rest_after(time.monotonic() - self._found_at))
         found: Any = None
         while not found:
-            found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
-            if not self._fetcher.error_future.done():
-                self.last_ok, self.polled = time.monotonic(), True
+            try:
+                found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+            except KafkaError:
+                self._failed()
+                raise
+            if self._fetcher.error_future.done():
+                self._failed()
+            else:
+                self.last_ok, self.polled, self._failing_since = time.monotonic(), True, None
         self._found_at = self.last_ok
         return found
+
+    def _failed(self) -> None:
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
 
     async def stop(self) -> None:
         """Leave the group and hang up. aiokafka stops half-way when fetching has failed: that error is known by now."""
@@ -226,6 +243,13 @@ class Subscription:
         return max(self._worst, in_hand)
 
     @property
+    def deaf(self) -> bool:
+        """Whether this consumer hears nothing, and will not by itself."""
+        consumer = self._subscriber.consumer
+        failing = 0.0 if consumer is None or self.offsets.handling.locked() else consumer.failing_for
+        return self.quiet_for > QUIET_TOO_LONG or failing > _FAILING_TOO_LONG
+
+    @property
     def trying_for(self) -> float:
         """Seconds that one try to apply a batch has taken."""
         return 0.0 if self._trying_since is None else time.monotonic() - self._trying_since
@@ -286,9 +310,9 @@ async def watch(subscription: Subscription, restarted: dict[Subscription, float]
         raise RuntimeError("a batch cannot be applied") from subscription.broken
     if subscription.trying_for > _HANDLING_TOO_LONG:
         raise RuntimeError(f"a batch has been tried for {subscription.trying_for:.0f} s")
-    if subscription.quiet_for <= QUIET_TOO_LONG:
+    if not subscription.deaf:
         return
-    if time.monotonic() - restarted.get(subscription, -math.inf) < _RESTARTS_APART:
+    if time.monotonic() - restarted.get(subscription, -math.inf) < 4 * QUIET_TOO_LONG:
         raise RuntimeError("a consumer stays deaf after its restart")
     log.error("consumer_restarted", quiet_seconds=round(subscription.quiet_for))
     restarted[subscription] = time.monotonic()

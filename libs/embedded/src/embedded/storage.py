@@ -25,7 +25,7 @@ def make(data: Path, settings: dict[str, str], *, port: int, within: float) -> N
     if not (formatted / "meta.properties").exists():
         _format(formatted, settings, port, within)
     shutil.rmtree(data, ignore_errors=True)
-    shutil.copytree(formatted, data)
+    shutil.copytree(formatted, data, dirs_exist_ok=True)
     (data / "meta.properties").write_text(
         f"version=1\nnode.id={settings['node.id']}\ncluster.id={_identity()}\ndirectory.id={_identity()}\n"
     )

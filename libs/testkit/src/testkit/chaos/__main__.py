@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from testkit.chaos.auditor import INVARIANTS, Violation
-from testkit.chaos.catalogue import UnknownFault, chosen, needs_links
+from testkit.chaos.catalogue import UnknownFault, chosen, needs_disks, needs_links, skipped
 from testkit.chaos.experiment import Result, Shape, experiment, furnish
 from testkit.chaos.matrix import figures, matrix, told
 from testkit.chaos.site import Site
@@ -33,7 +33,7 @@ async def session(faults: list[str], seeds: list[int], shape: Shape, tell: Tell)
     results: list[Result] = []
     for seed in seeds:
         home = Path(tempfile.mkdtemp(prefix="throughline-chaos-"))
-        site = Site(home, proxied=needs_links(faults))
+        site = Site(home, proxied=needs_links(faults), disks=needs_disks(faults))
         try:
             await site.start(say)
             await furnish(site)
@@ -90,7 +90,10 @@ def main(arguments: list[str]) -> int:
         if options.report is not None:
             options.report.write_text(report(results, options))
 
-    results = asyncio.run(session(faults, seeds, shape, tell))
+    missing = skipped(faults)
+    results = asyncio.run(session([name for name in faults if name not in missing], seeds, shape, tell))
+    results += [Result(name, first, skipped=reason) for name, reason in missing.items()]
+    tell(results)
     say("\n" + matrix(results) + "\n\n" + figures(results))
     for invariant, promise in INVARIANTS.items():
         say(f"  {invariant}: {promise}")

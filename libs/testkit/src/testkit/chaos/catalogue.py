@@ -2,9 +2,12 @@
 
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from chassis.failpoints import POINTS
+from testkit.chaos import mounts, skewed
 from testkit.chaos.delays import Delayed
+from testkit.chaos.disks import DiskFull
 from testkit.chaos.faults import (
     AtFailpoint,
     Both,
@@ -24,6 +27,10 @@ from testkit.chaos.operators import Locked, Rewound, Scaled
 from testkit.chaos.overtaking import Overtaken
 from testkit.chaos.poison import Poisoned
 from testkit.chaos.site import Site
+from testkit.chaos.skewed import SKEWS, Skewed
+
+_APART = ("clock-", "disk-")
+"""How faults are called that need more than an ordinary machine gives."""
 
 Make = Callable[[Site, random.Random], Fault]
 
@@ -89,6 +96,14 @@ def _postgres_link(how: str) -> Make:
     return lambda site, chance: Link("postgres", site.postgres_link, how, chance)
 
 
+def _clock(how: str) -> Make:
+    def make(site: Site, chance: random.Random) -> Fault:
+        suffix = chance.choice(list(_BUSY))
+        return Skewed(site, chance.choice(_BUSY[suffix]) + suffix, how)
+
+    return make
+
+
 def _kafka_killed(site: Site, chance: random.Random) -> Fault:
     assert site.kafka is not None
     return ServerKilled("kafka", site.kafka)
@@ -107,6 +122,10 @@ def _postgres_killed(site: Site, chance: random.Random) -> Fault:
 def _postgres_stopped(site: Site, chance: random.Random) -> Fault:
     assert site.postgres is not None
     return ServerStopped("postgres", site.postgres)
+
+
+def _disk(server: str, site: Site, chance: random.Random) -> Fault:
+    return DiskFull(site, server)
 
 
 def _storm(site: Site, chance: random.Random) -> Fault:
@@ -133,6 +152,8 @@ FAULTS: dict[str, Make] = {
     "postgres-stop": _postgres_stopped,
     **{f"kafka-link-{how}": _kafka_link(how) for how in ("slow", "stall", "reset", "cut", "away")},
     **{f"postgres-link-{how}": _postgres_link(how) for how in ("slow", "stall", "reset", "cut", "away")},
+    **{f"disk-{server}": partial(_disk, server) for server in ("postgres", "kafka")},
+    **{f"clock-{how}": _clock(how) for how in SKEWS},
     "redeliver": lambda site, chance: Rewound(site, chance.choice(("workflow", "billing", "notifications"))),
     "locked": lambda site, chance: Locked(site, chance.choice(("workflow.requests", "intake.submissions"))),
     "scale": lambda site, chance: Scaled(site, chance.choice(("workflow", "notifications")), 4),
@@ -159,6 +180,8 @@ SETS: dict[str, tuple[str, ...]] = {
     "F4": ("kafka-kill", "kafka-away"),
     "F6": ("postgres-kill", "postgres-stop"),
     "F7": tuple(name for name in FAULTS if "-link-" in name),
+    "F8": ("disk-postgres", "disk-kafka"),
+    "F9": tuple(f"clock-{how}" for how in SKEWS),
     "F10": ("redeliver",),
     "F11": ("delay",),
     "F12": ("poison",),
@@ -189,3 +212,19 @@ def chosen(names: str) -> list[str]:
 def needs_links(faults: Iterable[str]) -> bool:
     """Whether the servers must stand behind proxies."""
     return any("-link-" in name for name in faults)
+
+
+def needs_disks(faults: Iterable[str]) -> bool:
+    """Whether the servers' data must lie on file systems of their own."""
+    return any(name.startswith("disk-") for name in faults)
+
+
+def skipped(faults: Iterable[str]) -> dict[str, str]:
+    """The faults that cannot be made on this machine, with the reason. Gives this process mounts of its own if need be.
+
+    To be called once, before any thread is started.
+    """
+    faults = list(faults)
+    no_clocks, no_disks = skewed.missing(), mounts.apart() if needs_disks(faults) else None
+    reasons = {name: no_clocks if name.startswith("clock-") else no_disks for name in faults if name.startswith(_APART)}
+    return {name: reason for name, reason in reasons.items() if reason is not None}

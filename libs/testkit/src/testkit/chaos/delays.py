@@ -47,8 +47,9 @@ class Delayed(Fault):
     async def _behind(self) -> tuple[float, int]:
         async with schemas(self._site.running()) as visits:
             found = {name: await connection.fetchrow(_BEHIND) async for name, connection in visits}
-        oldest, left = found[self._service]
-        return float(oldest), int(left)
+        row = found[self._service]
+        assert row is not None
+        return float(row[0]), int(row[1])
 
     async def _passed_by_others(self) -> int:
         async with schemas(self._site.running()) as visits:

@@ -50,6 +50,8 @@ class Result:
     seed: int
     said: str = ""
     proof: str = ""
+    skipped: str = ""
+    """Why the fault cannot be made on this machine; then nothing was done."""
     violations: list[Violation] = field(default_factory=list)
     recovered: float | None = None
     """Seconds from the heal until a new request had been heard by all five services; None: not in time."""
@@ -68,7 +70,7 @@ class Result:
     @property
     def failed(self) -> bool:
         """Whether something was broken, or the fault did not happen."""
-        return bool(self.violations) or not self.proof or self.recovered is None
+        return not self.skipped and (bool(self.violations) or not self.proof or self.recovered is None)
 
 
 async def furnish(site: Site) -> None:

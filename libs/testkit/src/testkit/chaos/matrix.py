@@ -14,6 +14,8 @@ def percentile(ascending: Sequence[float], part: float) -> float:
 
 def told(result: Result) -> str:
     """One experiment in a few lines."""
+    if result.skipped:
+        return f"{result.fault}: SKIPPED, {result.skipped}"
     recovered = "NOT IN TIME" if result.recovered is None else f"{result.recovered:.1f} s"
     lines = [
         f"{result.fault} seed {result.seed}: {'FAILED' if result.failed else 'ok'} in {result.seconds:.0f} s; "

@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -110,9 +111,9 @@ class NextFacts(Fault):
             return
         others = [name for name in SERVICES if name not in (*self._readers, "workflow")]
         for name in others:
-            await eventually(lambda name=name: self._passed(name), within=60, every=0.5)
+            await eventually(partial(self._passed, name), within=60, every=0.5)
         for name in self._readers:
-            await eventually(lambda name=name: self._kept(name), within=60, every=0.5)
+            await eventually(partial(self._kept, name), within=60, every=0.5)
             await self._let_go(name)
         self.proof = f"{len(self._told)} facts: passed by {', '.join(others)}; kept, and let go, by {self._readers}"
 

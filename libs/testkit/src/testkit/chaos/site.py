@@ -10,6 +10,7 @@ from cli.running.installation import PARTITIONS, Installation, Say, settings_of
 from cli.running.services import Process
 from contracts.registry import SERVICES
 from embedded.kafka import Kafka
+from testkit.chaos import mounts
 from testkit.chaos.operations import Operations
 from testkit.chaos.proxy import Proxy
 
@@ -28,18 +29,21 @@ _AT_ONCE = 4
 class Site(Installation):
     """Processes are called `<service>-<role>`; the one with the door, just `<service>`."""
 
-    def __init__(self, home: Path, *, roles: Roles = APART, proxied: bool = False) -> None:
+    def __init__(self, home: Path, *, roles: Roles = APART, proxied: bool = False, disks: bool = False) -> None:
         super().__init__(home, temporary=True)
         self._roles = roles
         self._later: list[Process] = []
         self.kafka_link = Proxy(lambda: self.kafka.port if self.kafka is not None else 0)
         self.postgres_link = Proxy(lambda: self.postgres.port if self.postgres is not None else 0)
         self._proxied = proxied
+        self._disks = [home / server / "data" for server in ("postgres", "kafka")] if disks else []
         self.operations = Operations()
         """Everything that was ever asked of this site."""
 
     async def start(self, say: Say) -> None:
         """Bring everything up, a few processes at a time: a small machine starts no twenty at once."""
+        for disk in self._disks:
+            mounts.mount(disk)
         if self._proxied:
             await asyncio.gather(self.kafka_link.start(), self.postgres_link.start())
         await super().start(say)
@@ -55,6 +59,8 @@ class Site(Installation):
         await super().stop()
         if self._proxied:
             await asyncio.gather(self.kafka_link.stop(), self.postgres_link.stop())
+        for disk in self._disks:
+            mounts.unmount(disk)
 
     async def _start_kafka(self, say: Say) -> None:
         if not self._proxied:
