@@ -17,8 +17,9 @@ from chassis.database import Database
 from chassis.listening import _until_stopped
 from chassis.publishing import Publisher
 from chassis.relay import Relay
-from chassis.subscription import Subscription, Watched
+from chassis.subscription import Subscription
 from chassis.wakeup import Wakeup
+from chassis.watched import Watched
 from contracts.envelope import from_headers
 from testkit import mockkafka as mock
 from testkit import toy

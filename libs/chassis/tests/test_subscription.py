@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from chassis import subscription
 from chassis.database import Unavailable
-from chassis.subscription import Apply, Subscription, Watched, in_pieces, watch
+from chassis.subscription import Apply, Subscription, in_pieces, watch
+from chassis.watched import Watched
 from testkit.eventually import eventually
 from testkit.streams import Wire, make_topics
 

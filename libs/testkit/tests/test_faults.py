@@ -13,8 +13,9 @@ import pytest_asyncio
 
 from cli.running.forked import ForkServer
 from cli.running.services import Process, Watch
-from testkit.chaos.faults import AtFailpoint, Both, Frozen, Killed, PausedAt, Restarted, ready, state_of
+from testkit.chaos.faults import Both, Frozen, Killed, Restarted, ready, state_of
 from testkit.chaos.operators import Scaled
+from testkit.chaos.places import AtFailpoint, PausedAt
 from testkit.eventually import eventually
 
 # The fork server imports every service, which takes a second or two.

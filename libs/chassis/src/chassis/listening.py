@@ -11,7 +11,8 @@ from faststream.kafka import KafkaBroker
 
 from chassis import naming, telemetry
 from chassis.kafka import options
-from chassis.subscription import Subscription, Watched, watch
+from chassis.subscription import Subscription, watch
+from chassis.watched import Watched
 
 if TYPE_CHECKING:
     from chassis.service import Runtime

@@ -57,9 +57,9 @@ async def on_site(site: Site, faults: list[str], seed: int, shape: Shape, result
         tell(results)
 
 
-def report(results: list[Result], options: argparse.Namespace) -> str:
+def report(results: list[Result], shape: Shape, version: str) -> str:
     """Every result so far as JSON, and what was run to get it."""
-    asked = {"rate": options.rate, "seconds": options.seconds, "lasts": options.lasts, "commit": commit()}
+    asked = {**asdict(shape), "commit": version}
     return json.dumps([{**asdict(result), **asked} for result in results], indent=1, default=str) + "\n"
 
 
@@ -86,9 +86,11 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     shape = Shape(options.seconds, options.rate, options.lasts)
 
+    version = commit()
+
     def tell(results: list[Result]) -> None:
         if options.report is not None:
-            options.report.write_text(report(results, options))
+            options.report.write_text(report(results, shape, version))
 
     missing = skipped(faults)
     results = asyncio.run(session([name for name in faults if name not in missing], seeds, shape, tell))

@@ -9,13 +9,11 @@ from testkit.chaos import mounts, skewed
 from testkit.chaos.delays import Delayed
 from testkit.chaos.disks import DiskFull
 from testkit.chaos.faults import (
-    AtFailpoint,
     Both,
     Fault,
     Frozen,
     Killed,
     Link,
-    PausedAt,
     Restarted,
     ServerFrozen,
     ServerKilled,
@@ -25,6 +23,7 @@ from testkit.chaos.load import Burst
 from testkit.chaos.nextversion import NextFacts, NextFields
 from testkit.chaos.operators import Locked, Rewound, Scaled
 from testkit.chaos.overtaking import Overtaken
+from testkit.chaos.places import AtFailpoint, PausedAt
 from testkit.chaos.poison import Poisoned
 from testkit.chaos.site import Site
 from testkit.chaos.skewed import SKEWS, Skewed

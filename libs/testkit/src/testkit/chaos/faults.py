@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import math
 import os
 import signal
 from abc import ABC, abstractmethod
@@ -18,9 +17,6 @@ from testkit.chaos.site import Site
 from testkit.eventually import eventually
 
 BACK_WITHIN = 60.0
-_REACHED_WITHIN = 30.0
-"""Seconds beyond its time that a failpoint may take to be reached: a busy machine starts processes slowly."""
-_SETTING = "THROUGHLINE_FAILPOINTS"
 
 
 class Fault(ABC):
@@ -186,71 +182,6 @@ class ServerFrozen(Fault):
         if state_of(self._pid) == "T":
             self.proof = f"process {self._pid} stood still"
         os.kill(self._pid, signal.SIGCONT)
-
-
-class AtFailpoint(Fault):
-    """A process kills itself at a named failpoint, again after every restart, until healed."""
-
-    def __init__(self, site: Site, process: str, point: str, passage: int) -> None:
-        self.name = f"failpoint {process} {point}@{passage}"
-        self._process = site.watch.processes[process]
-        self._spec = f"{point}=kill@{passage}"
-        self.deaths = 0
-        self._counting: asyncio.Task[None] | None = None
-
-    async def strike(self) -> None:
-        """Arm it, and restart the process so that it reads the setting; it dies by its own hand from here on."""
-        self._process.environment[_SETTING] = self._spec
-        await ended(self._process, signal.SIGTERM)
-        self._counting = asyncio.create_task(self._count())
-
-    async def _count(self) -> None:
-        child = child_of(self._process)
-        while True:
-            await replaced(self._process, child, within=math.inf)
-            self.deaths += child.returncode == -signal.SIGKILL
-            child = child_of(self._process)
-
-    async def heal(self) -> None:
-        """Disarm it, once it has been reached: what still lives is replaced once more."""
-        with contextlib.suppress(AssertionError):
-            await eventually(lambda: self.deaths > 0, within=_REACHED_WITHIN)
-        if self._counting is not None:
-            self._counting.cancel()
-            await asyncio.gather(self._counting, return_exceptions=True)
-        child = child_of(self._process)
-        if self.deaths or child.returncode == -signal.SIGKILL:
-            self.proof = f"it died there {max(1, self.deaths)} times"
-        self._process.environment.pop(_SETTING, None)
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child.pid, signal.SIGKILL)
-
-
-class PausedAt(Fault):
-    """A process stands still at a named failpoint, once, while the rest of it goes on: a race window held open."""
-
-    def __init__(self, site: Site, process: str, point: str, seconds: float, passage: int) -> None:
-        self.name = f"pause {process} {point}@{passage} for {seconds:.1f} s"
-        self._process = site.watch.processes[process]
-        self._spec = f"{point}=pause({seconds:.1f})@{passage}"
-        self._said = 0
-
-    async def strike(self) -> None:
-        """Arm it, and restart the process so that it reads the setting."""
-        self._said = self._process.log.stat().st_size
-        self._process.environment[_SETTING] = self._spec
-        await ended(self._process, signal.SIGTERM)
-
-    async def heal(self) -> None:
-        """Disarm it for the next start, once it has been reached; this one pauses no more."""
-        with contextlib.suppress(AssertionError):
-            await eventually(self._reached, within=_REACHED_WITHIN)
-            self.proof = "it said so in its log"
-        self._process.environment.pop(_SETTING, None)
-
-    def _reached(self) -> bool:
-        return '"failpoint_reached"' in self._process.log.read_text(errors="replace")[self._said :]
 
 
 class Link(Fault):

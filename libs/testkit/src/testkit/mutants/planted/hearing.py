@@ -142,10 +142,9 @@ MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "a defective consumer counts as well",
         "L2",
-        _SUBSCRIPTION,
-        "            if not self._fetcher.error_future.done():\n"
-        "                self.last_ok, self.polled = time.monotonic(), True",
-        "            self.last_ok, self.polled = time.monotonic(), True",
+        f"{_CHASSIS}/watched.py",
+        "            if self._fetcher.error_future.done():\n                self._failed()\n            else:\n",
+        "            if True:\n",
         why="a consumer that is deaf for ever is never restarted",
         tests=f"{_TESTS}/test_subscription.py::"
         "test_a_consumer_whose_fetching_has_failed_counts_as_deaf_and_hears_again_after_its_restart",
