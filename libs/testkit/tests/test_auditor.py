@@ -13,8 +13,10 @@ import pytest
 from cli.reconcile.heard import Heard
 from testkit.chaos.auditor import INVARIANTS, LAWS, audit, by_invariant
 from testkit.chaos.evidence import Evidence, Row, Shelf, Stated
+from testkit.chaos.footprint import Footprint, Held
 from testkit.chaos.laws.acceptance import unknown_at_most_once
 from testkit.chaos.laws.clocks import lateness
+from testkit.chaos.laws.holding import ENOUGH_KIB, SPARE_BYTES, SPARE_FILES
 from testkit.chaos.operations import Operation, Operations
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -200,6 +202,16 @@ def answered(*answers: str) -> Plant:
     return plant
 
 
+def kept(**after: Any) -> Plant:
+    """More is held after than before."""
+    before = Footprint({"intake": Held(7, 100_000, 40)}, 20, {"billing.waiting": 50_000})
+
+    def plant(evidence: Evidence) -> None:
+        evidence.before, evidence.after = before, replace(before, **after)
+
+    return plant
+
+
 def swapped(evidence: Evidence) -> None:
     first, second = [n for n, fact in enumerate(evidence.facts) if fact.topic == "workflow.requests"][:2]
     evidence.facts[first], evidence.facts[second] = evidence.facts[second], evidence.facts[first]
@@ -265,6 +277,10 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I11", "dead-letter", shelf("billing", letters=["no-json"])),
     ("I11", "unsent", shelf("intake", unsent=1)),
     ("I11", "overdue", shelf("workflow", due=1)),
+    ("I12", "memory-grew", kept(processes={"intake": Held(7, ENOUGH_KIB + 1, 40)})),
+    ("I12", "files-left-open", kept(processes={"intake": Held(8, 100_000, 45 + SPARE_FILES)})),
+    ("I12", "sessions-left-open", kept(sessions=23)),
+    ("I12", "table-grew", kept(tables={"billing.waiting": 55_001 + SPARE_BYTES})),
 ]
 
 
@@ -280,6 +296,12 @@ def test_a_planted_violation_is_found(evidence: Evidence, invariant: str, name: 
     assert (invariant, name) in {(violation.invariant, violation.name) for violation in found}
     assert by_invariant(found)[invariant] > 0
     assert all(violation.where and violation.evidence for violation in found)
+
+
+def test_a_little_more_than_before_is_no_leak(evidence: Evidence) -> None:
+    held = {"intake": Held(8, ENOUGH_KIB, 44 + SPARE_FILES)}
+    kept(processes=held, sessions=22, tables={"billing.waiting": 55_000 + SPARE_BYTES})(evidence)
+    assert audit(evidence) == []
 
 
 def test_a_command_that_is_delivered_again_is_answered_again_with_the_same_words(evidence: Evidence) -> None:

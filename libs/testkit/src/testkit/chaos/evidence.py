@@ -18,6 +18,7 @@ from chassis.service import Service
 from cli.clients import Where, schemas
 from cli.reconcile.heard import Heard
 from cli.reconcile.reading import facts
+from testkit.chaos.footprint import Footprint
 from testkit.chaos.operations import Operations
 
 _ROWS = (
@@ -92,7 +93,7 @@ class Shelf:
 class Evidence:
     """Everything at one moment. `mails` counts each Message-ID that the mail sink took.
 
-    `went_back` is what was seen to go back while the run was watched.
+    `went_back` is what was seen to go back while the run was watched; `before` and `after` are what was held then.
     """
 
     operations: Operations
@@ -100,6 +101,8 @@ class Evidence:
     shelves: dict[str, Shelf] = field(default_factory=dict)
     mails: Mapping[str, int] = field(default_factory=dict)
     went_back: list[str] = field(default_factory=list)
+    before: Footprint | None = None
+    after: Footprint | None = None
 
 
 @cache

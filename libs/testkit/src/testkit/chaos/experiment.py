@@ -18,6 +18,7 @@ from testkit.chaos.auditor import Violation, audit
 from testkit.chaos.catalogue import FAULTS
 from testkit.chaos.evidence import Evidence, gather, per_request
 from testkit.chaos.faults import Fault
+from testkit.chaos.footprint import Footprint, footprint
 from testkit.chaos.laws.books import ledger_of
 from testkit.chaos.laws.clocks import lateness
 from testkit.chaos.load import Load, plan
@@ -94,6 +95,7 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
     def ended(part: str) -> None:
         result.ended[part] = round(time.monotonic() - began, 1)
 
+    held = await footprint(site.running(), site.watch.processes)
     load, watching = Load(site), Watching(site)
     await load.start()
     watching.start()
@@ -114,7 +116,7 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
     await quiet(site)
     ended("quiet")
     await watching.stop()
-    evidence, result.violations = await settled(site, watching.went_back)
+    evidence, result.violations = await settled(site, watching.went_back, held)
     ended("audit")
     ledger: Ledger = ledger_of(evidence.facts)
     result.behind, result.unanswered = load.behind, len(load.unanswered)
@@ -181,12 +183,15 @@ async def quiet(site: Site, within: float = _QUIET_WITHIN) -> None:
     await _until(nothing_left, within)
 
 
-async def settled(site: Site, went_back: list[str], within: float = 60.0) -> tuple[Evidence, list[Violation]]:
+async def settled(
+    site: Site, went_back: list[str], held: Footprint, within: float = 60.0
+) -> tuple[Evidence, list[Violation]]:
     """Audit until there is no violation, or until what is still there cannot be on its way any more."""
     deadline = time.monotonic() + within
     while True:
         evidence = await gather(site.running(), site.bootstrap, site.operations, site.sink.taken.by_id)
-        evidence.went_back = went_back
+        evidence.went_back, evidence.before = went_back, held
+        evidence.after = await footprint(site.running(), site.watch.processes)
         violations = audit(evidence)
         if not violations or time.monotonic() > deadline:
             return evidence, violations
