@@ -19,7 +19,7 @@ from chassis.database import Database
 from chassis.decider import Decider
 from chassis.documents import Documents
 from chassis.history import history
-from chassis.waiting import NothingWaits, Reactions, envelope, headers, listed, retry
+from chassis.waiting import NothingWaits, Reactions, envelope, headers, listed, of_subject, retry
 from chassis.writing import Writer
 from testkit import toy
 from testkit.eventually import eventually
@@ -190,6 +190,20 @@ async def test_a_message_that_fails_is_tried_again_and_those_behind_it_keep_thei
     await eventually(drained)
     types = [row["data"] for row in await history(database, till)]
     assert len(types) == 3
+
+
+async def test_what_comes_to_wait_while_a_sweep_decides_what_it_waits_for_flows_too(database: Database) -> None:
+    """The sweep has read what waits; a worker lets its record wait behind that; then the sweep decides."""
+    till, decider = uuid4(), toy.decider(database)
+    stream = [heard(till, Add(1), 1), heard(till, Explode(times=1), 2), heard(till, Add(1), 3), heard(till, Add(1), 4)]
+    first, second, third, fourth = map(remembered, stream)
+    await decider.handle_batch([first, second])
+    read = [revive(row) for row in await of_subject(database, "tills", till)]
+    await decider.handle_batch([third, fourth])
+    await decider.handle_batch(read)
+    await agenda(database).sweep()
+    assert await total(database, till) == 3
+    assert await database.read("SELECT 1 FROM waiting") == []
 
 
 async def test_what_is_unknown_is_waited_for_a_minute_and_then_stated_otherwise_or_put_away(database: Database) -> None:

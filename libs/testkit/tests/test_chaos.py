@@ -12,7 +12,7 @@ from chassis.failpoints import POINTS
 from cli.demo import scenario
 from cli.demo.crm import SERVICES
 from testkit.chaos.auditor import INVARIANTS, Violation
-from testkit.chaos.catalogue import FAULTS, SETS, UnknownFault, chosen, needs_links
+from testkit.chaos.catalogue import FAULTS, SETS, UnknownFault, chosen, needs_disks, needs_links, skipped
 from testkit.chaos.evidence import POISON, service
 from testkit.chaos.experiment import Result
 from testkit.chaos.load import plan
@@ -35,6 +35,26 @@ def test_sets_and_single_faults_are_chosen_by_name_each_once() -> None:
 def test_every_set_names_faults_that_there_are_and_every_failpoint_has_one() -> None:
     assert {name for names in SETS.values() for name in names} <= set(FAULTS)
     assert {f"at-{point}" for point in POINTS} <= set(SETS["F1"])
+
+
+def test_only_faults_of_disks_need_mounts_and_what_cannot_be_made_here_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert needs_disks(["kafka-kill", "disk-kafka"])
+    assert not needs_disks(["kafka-kill", "clock-fast"])
+    monkeypatch.setattr("testkit.chaos.mounts.apart", lambda: "not root")
+    monkeypatch.setattr("testkit.chaos.skewed.library", lambda: None)
+    assert skipped(["kafka-kill"]) == {}
+    reasons = skipped(["kafka-kill", "disk-kafka", "clock-fast"])
+    assert set(reasons) == {"disk-kafka", "clock-fast"}
+    assert reasons["disk-kafka"] == "not root"
+    assert "libfaketime" in reasons["clock-fast"]
+
+
+def test_a_skipped_fault_is_told_and_fails_nothing() -> None:
+    passed_by = Result("disk-kafka", 7, skipped="not root")
+    assert not passed_by.failed
+    assert told(passed_by) == "disk-kafka: SKIPPED, not root"
 
 
 def test_only_faults_of_links_need_proxies() -> None:

@@ -279,11 +279,15 @@ class Fold(Generic[S]):
             self.changes.decided_waiting.append(asked.waiting_id)
 
     def unblock(self, subjects: Iterable[UUID]) -> None:
-        """Let requests flow again whose waiting messages were all decided in this batch."""
+        """Let requests flow again whose waiting messages were all decided in this batch.
+
+        What came to wait behind them since they were read is due now: nothing else would ever wake it.
+        """
         for subject in subjects:
             entry = self.entries[subject]
             if subject not in {stuck for stuck, _ in self._stuck} and entry.blocked is not None:
                 self._block(entry, None)
+                self.changes.due_now.add(subject)
 
     # -- what the write needs ------------------------------------------------------------------------------------
 

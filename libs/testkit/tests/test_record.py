@@ -1,0 +1,79 @@
+"""The record of chaos: runs are entered once, and the page says what the record says."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from testkit.chaos.auditor import INVARIANTS
+from testkit.chaos.catalogue import FAULTS
+from testkit.chaos.record import PAGE, RECORD, Run, entered, page, written
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def told(fault: str = "kafka-kill", **changed: Any) -> Run:
+    """A run as a session reports it."""
+    return {
+        "commit": "abc1234", "fault": fault, "seed": 7, "said": "kill kafka", "proof": "process 1 is now 2",
+        "skipped": "", "violations": [], "recovered": 2.0, "operations": {"ok": 9, "refused": 0, "unknown": 1},
+        "submits": [0.1, 0.2], "facts": 40, "duplicates": 1, "late": [0.25], "rate": 2.0, "seconds": 15.0, "lasts": 6.0,
+        "ended": {"audit": 30.0}, **changed,
+    }  # fmt: skip
+
+
+def line(fault: str, record: list[Run]) -> str:
+    [found] = [each for each in page(record).splitlines() if f"| `{fault}` |" in each]
+    return found
+
+
+def test_facts_and_repeats_of_a_site_are_given_to_the_run_in_which_they_came() -> None:
+    record = entered([], [told(), told("kill-api", facts=100, duplicates=3)])
+    assert {run["fault"]: (run["facts"], run["duplicates"]) for run in record} == {
+        "kafka-kill": (40, 1),
+        "kill-api": (60, 2),
+    }
+
+
+def test_a_report_that_is_entered_again_changes_nothing() -> None:
+    record = entered([], [told()])
+    assert entered(record, [told()]) == record
+    assert entered(record, record) == record
+    assert len(entered(record, [told(seed=8)])) == 2
+
+
+def test_the_page_tells_runs_strikes_recovery_and_repeats_and_what_was_never_run() -> None:
+    record = entered([], [told(), told(seed=8, recovered=None, proof="")])
+    cells = [cell.strip() for cell in line("kafka-kill", record).strip("|").split("|")]
+    assert cells[:5] == ["F4", "`kafka-kill`", "2", "1", "4"]
+    assert cells[5:-3] == ["0"] * len(INVARIANTS)
+    assert cells[-3:] == ["2.0 / 2.0 s, 1 not in time", "2.50%", "0.25 s"]
+    assert "not run" in line("storm", record)
+    assert page(record).startswith(
+        f"2 runs of 1 of {len(FAULTS)} faults at abc1234: 4 requests accepted, 20 operations"
+    )
+
+
+def test_violations_are_counted_at_their_fault_and_invariant() -> None:
+    record = entered([], [told(violations=[("I8", "gap", "7", "1 then 3"), ("I8", "gap", "8", "2 then 4")])])
+    cells = [cell.strip() for cell in line("kafka-kill", record).strip("|").split("|")]
+    assert dict(zip(INVARIANTS, cells[5:-3], strict=True)) == {**dict.fromkeys(INVARIANTS, "0"), "I8": "2"}
+    assert "2 violations" in page(record)
+
+
+def test_a_skipped_fault_is_no_run_and_says_why() -> None:
+    record = entered([], [told("disk-kafka", skipped="no mounts here")])
+    assert "not run" in line("disk-kafka", record)
+    assert "Skipped: disk-kafka, no mounts here." in page(record)
+
+
+def test_only_the_tables_of_a_page_are_replaced() -> None:
+    text = "before\n<!-- chaos: made by testkit.chaos.record -->\nold\n<!-- chaos ends -->\nafter\n"
+    assert written(text, "new\n") == text.replace("old", "new")
+
+
+@pytest.mark.skipif(not (REPOSITORY / RECORD).exists(), reason="nothing recorded")
+def test_the_page_in_the_repository_is_made_of_the_record() -> None:
+    text, record = (REPOSITORY / PAGE).read_text(), orjson.loads((REPOSITORY / RECORD).read_bytes())
+    assert written(text, page(record)) == text
