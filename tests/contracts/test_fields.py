@@ -86,6 +86,13 @@ def test_custom_fields_have_plain_names_and_finite_numbers() -> None:
     assert refused(custom={"k": float("inf")})
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_integers_in_custom_fields_are_ones_that_every_json_reader_holds(sign: int) -> None:
+    assert not refused(custom={"k": [{"n": sign * (2**53 - 1)}]})
+    assert refused(custom={"k": [{"n": sign * 2**53}]})
+    assert refused(custom={"k": sign * 10**30})
+
+
 @pytest.mark.parametrize("word", ["high", "p1", "very-high", "1", "x" * 64])
 def test_enumerations_are_open(word: str) -> None:
     assert submit(urgency=word).urgency == word

@@ -266,6 +266,31 @@ async def test_a_timer_that_fails_backs_off_and_starves_nobody(database: Databas
     assert row["at"] > row["now"]
 
 
+async def test_a_timer_that_the_database_refuses_backs_off_and_starves_nobody(database: Database) -> None:
+    tills, past = [uuid4() for _ in range(6)], utc_now() - timedelta(minutes=1)
+    await toy.decider(database).handle_batch([asked(till, each) for till in tills for each in (Add(1), CountAt(past))])
+    bad, *good = tills
+    await database.execute(f"ALTER TABLE tills ADD CHECK (id <> '{bad}' OR version < 2)")
+    sweeper = agenda(database)
+    await sweeper.sweep()
+    assert [len(await counted(database, till)) for till in good] == [1] * 5
+    assert sweeper.fired == 5
+    (row,) = await database.read("SELECT subject, at, clock_timestamp() AS now FROM wake")
+    assert row["subject"] == bad
+    assert row["at"] > row["now"]
+
+
+async def test_what_waits_and_cannot_be_read_again_waits_on_and_starves_nobody(database: Database) -> None:
+    lost, good = uuid4(), uuid4()
+    failing = [remembered(heard(good, Add(3), 1)), remembered(heard(good, Explode(1), 2))]
+    await toy.decider(database).handle_batch([heard(lost, Take(1), 1), *failing])
+    await database.execute("UPDATE waiting SET next_at = clock_timestamp()")
+    await agenda(database).sweep()
+    (row,) = await listed(database, subject=None, after=0, limit=10)
+    assert (row["subject"], row["reason"]) == (lost, "error")
+    assert "KeyError" in row["detail"]
+
+
 async def test_a_sweep_passes_over_what_somebody_has_in_hand_and_fires_the_rest(database: Database) -> None:
     busy, free = uuid4(), uuid4()
     for till in (busy, free):

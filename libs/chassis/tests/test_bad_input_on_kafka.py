@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import orjson
+import pytest
 import pytest_asyncio
 
-from chassis import relay, stream, timers
+from chassis import inbound, relay, stream, timers
 from chassis.ids import new_id
 from chassis.service import Runtime
 from chassis.skipping import skip
@@ -98,6 +99,15 @@ def bad(becomes: str, value: Any = GOOD, *, key: Any = ..., more: Headers | None
     return Bad(becomes, encoded, said, till if key is ... else key, till, identifier)
 
 
+def structured(becomes: str, data: str) -> Bad:
+    """A command in structured mode; its data as text, whatever it is."""
+    plain = bad(becomes)
+    said = {name.removeprefix("ce_"): (value or b"").decode() for name, value in plain.headers if name[:3] == "ce_"}
+    event = orjson.dumps({**said, "datacontenttype": "application/json"}).decode()
+    value = f'{event[:-1]},"data":{data}}}'.encode()
+    return plain._replace(value=value, headers=[("content-type", b"application/cloudevents+json")])
+
+
 def commands(prefix: str) -> list[Bad]:
     """Everything that another company's system may get wrong, or try."""
     return [
@@ -109,6 +119,10 @@ def commands(prefix: str) -> list[Bad]:
         bad("refused invalid", b'{"line_id": "a\\u0000"}'),
         bad("refused too-deep", b"[" * 40 + b"]" * 40),
         bad("refused too-large", {**GOOD, "more": "x" * MEGABYTE}),
+        structured("refused malformed-json", '{"line_id": "\\ud800"}'),
+        structured("accepted", orjson.dumps(GOOD).decode()),
+        bad("refused too-many-hops", more=[("ce_hop", b"11")]),
+        bad("accepted", more=[("ce_hop", b"10")]),
         bad("refused wrong-key", key=uuid4()),
         bad("refused unknown-command", type="billing.print-money"),
         bad("refused unknown-command", version=9),
@@ -236,6 +250,44 @@ async def test_a_header_whose_name_is_no_text_holds_nobody_up(url: str, kafka: A
         await becomes(lambda: wire.committed("billing.commands", COMMANDS), 8)
         await becomes(lambda: _length(wire.read("billing.dead-letters")), 1)
     assert (await letters(wire))[str(till).encode()].original_headers[0].name == "ce_\\xff"
+
+
+async def test_what_a_client_sends_in_a_transaction_counts_when_it_commits_and_never_when_it_aborts(
+    url: str, kafka: Any, prefix: str, wire: Wire
+) -> None:
+    aborted, kept = uuid4(), uuid4()
+    async with billing(url, kafka, prefix) as process:
+        await process.deciders["tills"].handle_batch([asked(each, Add(5)) for each in (aborted, kept)])
+        async with Wire(kafka.bootstrap, prefix, transactional_id=f"{prefix}-erp") as other:
+            await other._producer.begin_transaction()
+            await command(other, aborted)
+            await other._producer.abort_transaction()
+            async with other._producer.transaction():
+                done = await command(other, kept)
+        await becomes(lambda: answers(wire), {done: "accepted"})
+        assert await tills(process) == {aborted: 5, kept: 4}
+
+
+async def test_a_record_that_our_own_code_fails_on_is_a_dead_letter_and_stops_nobody(
+    url: str, kafka: Any, prefix: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoilt, other = uuid4(), uuid4()
+    plain = inbound.inbound
+
+    def failing(commands: Any, client: str, registered: Any, head: Any, key: bytes | None, *rest: Any) -> Any:
+        if key == str(spoilt).encode():
+            raise ZeroDivisionError("planted")
+        return plain(commands, client, registered, head, key, *rest)
+
+    monkeypatch.setattr(inbound, "inbound", failing)
+    async with billing(url, kafka, prefix) as process:
+        await process.deciders["tills"].handle_batch([asked(each, Add(5)) for each in (spoilt, other)])
+        await command(wire, spoilt)
+        done = await command(wire, other)
+        await becomes(lambda: answers(wire), {done: "accepted"})
+        await becomes(lambda: _length(wire.read("billing.dead-letters")), 1)
+    letter = (await letters(wire))[str(spoilt).encode()]
+    assert (letter.reason, letter.detail) == ("error", "ZeroDivisionError: planted")
 
 
 async def test_a_client_without_the_right_or_unregistered_is_told_so(

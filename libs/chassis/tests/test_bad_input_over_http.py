@@ -129,6 +129,23 @@ def check(answer: httpx2.Response, bad: Bad) -> None:
     assert bad.status != 401 or "www-authenticate" in answer.headers
 
 
+async def test_a_body_that_does_not_come_gives_its_place_back(
+    place: tuple[str, Callable[..., str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.bodies.WITHIN", 0.2)
+    address, token = place
+    host, _, port = address.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"POST {TILL} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token('ann', 'tills:write')}\r\n"
+        f"idempotency-key: {uuid4()}\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{{".encode()
+    )
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).lower()
+    assert head.startswith(b"http/1.1 408 ")
+    assert b"connection: close" in head
+    writer.close()
+
+
 async def test_who_comes_too_late_is_shown_how_it_stands_now(place: tuple[str, Callable[..., str]]) -> None:
     address, token = place
     async with httpx2.AsyncClient(base_url=address, trust_env=False) as client:

@@ -84,6 +84,15 @@ async def test_an_exception_is_answered_to_its_sender_alone(database: Database, 
     assert await totals(database) == {till: 1, other: 2}
 
 
+async def test_what_has_no_place_in_the_tables_fails_alone(database: Database, decider: Decider[toy.Till]) -> None:
+    good, spoilt = [uuid4() for _ in range(5)], uuid4()
+    batch = [asked(till, Add(1)) for till in good]
+    batch.insert(2, asked(spoilt, Add(10**30)))  # JSON here has no integer of that size
+    outcomes = await decider.handle_batch(batch)
+    assert [outcome.error is not None for outcome in outcomes] == [n == 2 for n in range(6)]
+    assert await totals(database) == dict.fromkeys(good, 1)
+
+
 async def test_a_repeated_key_gets_the_first_answer_and_changes_nothing(
     database: Database, decider: Decider[toy.Till]
 ) -> None:

@@ -1,6 +1,8 @@
 """What a record on a client's command topic is: a command, a refusal to answer, or a dead letter."""
 
+import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.asked import Turned
 from chassis.clients import Client, client_id
 from chassis.decision import Actor
 from chassis.ids import new_id
-from chassis.inbound import Arrived, DeadCommand, RefusedCommand, inbound
+from chassis.inbound import Arrived, DeadCommand, RefusedCommand, inbound, revive
 from testkit import toy
 from testkit.toyservice import COMMANDS
 
@@ -69,6 +72,43 @@ def test_the_same_record_twice_has_the_same_hash_and_another_client_another() ->
     other = taken(Client("pos", ERP.scopes), head, {"amount": 3}).asked.request_hash
     assert once == twice != other
     assert taken(ERP, head, {"amount": 4}).asked.request_hash != once
+
+
+def waiting_row(head: Any, body: bytes) -> dict[str, Any]:
+    """What is kept of a command that waits."""
+    named = [[name, None if value is None else base64.b64encode(value).decode()] for name, value in head]
+    kept = {
+        "actor": {"kind": "client", "id": str(client_id("erp")), "rights": ["tills:write"]},
+        "correlation_id": str(TILL), "causation_id": None, "hop": 0, "traceparent": None,
+        "at": "2026-01-01T00:00:00Z", "reply_to": "erp", "origin": None,
+    }  # fmt: skip
+    return {
+        "id": 1, "event_id": uuid4(), "subject": TILL, "stream": None, "sequence": None, "record": body, "attempts": 1,
+        "headers": json.dumps(named), "envelope": json.dumps(kept), "first_at": datetime.now(UTC),
+    }  # fmt: skip
+
+
+def test_a_waiting_command_is_read_again_as_it_was_headers_without_value_included() -> None:
+    again = revive(COMMANDS, waiting_row([*headers(), ("ce_id", None)], b'{"amount": 3}'))
+    assert (again.message, again.reply_to, again.waiting_id) == (toy.Add(3), "erp", 1)
+    assert again.headers is not None
+    assert again.headers[-1] == ("ce_id", None)
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "slug"),
+    [
+        (headers(), b'{"amount": "x"}', "invalid"),
+        (headers(id=None), b'{"amount": 3}', "unreadable"),
+        (headers("toy.gone.v1"), b'{"amount": 3}', "unknown-command"),
+    ],
+)
+def test_a_waiting_command_that_is_not_taken_any_more_is_refused_to_its_sender(
+    head: Any, body: bytes, slug: str
+) -> None:
+    again = revive(COMMANDS, waiting_row(head, body))
+    assert isinstance(again.message, Turned)
+    assert (again.message.refused.slug, again.reply_to, again.waiting_id) == (slug, "erp", 1)
 
 
 def test_an_actor_counts_only_from_who_may_act_for_others() -> None:

@@ -9,6 +9,7 @@ from chassis.schema import revisions
 from chassis.topics import Change
 from cli.health import brokers, databases
 from cli.health.finding import OK, WATCH, WRONG
+from testkit.streams import Wire, make_topics
 
 NOW = datetime(2026, 6, 5, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -78,10 +79,28 @@ def test_dead_letters_are_watched() -> None:
 
 
 @pytest.mark.parametrize(
-    ("behind", "state"), [(None, OK), (0, OK), (brokers.LAG_WATCH, OK), (brokers.LAG_WATCH + 1, WATCH)]
+    ("behind", "seconds", "state"),
+    [
+        (None, 0.0, OK),
+        (0, 0.0, OK),
+        (brokers.LAG_WATCH, brokers.LAG_SECONDS, OK),
+        (brokers.LAG_WATCH + 1, 0.0, WATCH),
+        (1, brokers.LAG_SECONDS + 0.1, WATCH),
+    ],
 )
-def test_lag_is_judged_by_its_size(behind: int | None, state: str) -> None:
-    assert brokers.lag("intake", "intake", behind).state == state
+def test_lag_is_judged_by_its_size_and_its_age(behind: int | None, seconds: float, state: str) -> None:
+    assert brokers.lag("intake", "intake", behind, seconds).state == state
+
+
+@pytest.mark.servers
+async def test_commands_of_which_nothing_was_applied_yet_are_behind(kafka: Any, prefix: str) -> None:
+    await make_topics(kafka.bootstrap, prefix, [], ["intake/erp"])
+    async with Wire(kafka.bootstrap, prefix) as wire:
+        for _ in range(2):
+            await wire.send("intake.commands.erp", b"a", b"{}", [])
+    options = {"bootstrap_servers": kafka.bootstrap}
+    [intake] = [one for one in await brokers.lags(prefix, options) if one.what == f"group {prefix}.intake.commands"]
+    assert intake.said == "2 record(s) behind"
 
 
 def test_topics_are_compared_with_the_contract() -> None:

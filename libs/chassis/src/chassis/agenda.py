@@ -10,11 +10,12 @@ from uuid import UUID
 from chassis import failpoints, telemetry
 from chassis.aggregate import Aggregate
 from chassis.asked import Asked, Outcome
+from chassis.clock import utc_now
 from chassis.database import AWAY, LOST, Database, Unavailable
 from chassis.decider import Decider
 from chassis.decision import SYSTEM, TimerDue
 from chassis.ids import derived_id
-from chassis.waiting import DUE, Revive, of_subject
+from chassis.waiting import DUE, Revive, of_subject, revived
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ _DUE = (
     "FOR UPDATE OF r SKIP LOCKED"
 )
 """What is due by the statement's time: it stands still, so that the index is read no further than that."""
+_LOCK = "SELECT 1 FROM {table} WHERE id = $1 FOR UPDATE SKIP LOCKED"
+_LATER = "UPDATE wake SET at = $2 WHERE subject = $1"
 
 
 class Woken(Protocol):
@@ -106,21 +109,46 @@ class Agenda:
         """Decide a page of what is due, of what no other sweep holds; the number of aggregates in it."""
         aggregate = decider.aggregate
         query = _DUE.format(table=aggregate.table.name, name=aggregate.name, limit=_LIMIT)
-        async with self._database.begin() as connection:
-            await connection.execute("SET LOCAL enable_bitmapscan = off")
-            subjects = [row["id"] for row in await connection.fetch(query)]
-            if subjects:
-                if failpoints.armed is not None:
-                    await failpoints.armed.reach("agenda.locked")
-                subjects.sort()
-                fired = await decider.sweep(
-                    connection,
-                    subjects,
-                    lambda subject, state, now: due(aggregate, subject, state, now),
-                    self._retry_at,
-                )
-                self.fired += fired
+        subjects: list[UUID] = []
+        try:
+            async with self._database.begin() as connection:
+                await connection.execute("SET LOCAL enable_bitmapscan = off")
+                subjects = sorted(row["id"] for row in await connection.fetch(query))
+                if subjects:
+                    if failpoints.armed is not None:
+                        await failpoints.armed.reach("agenda.locked")
+                    await self._swept(connection, decider, subjects)
+        except (Unavailable, *AWAY, *LOST):
+            raise
+        except Exception as error:
+            if not subjects:
+                raise
+            log.error("a page of %d timers could not be swept: %s", len(subjects), error)
+            for subject in subjects:
+                await self._alone(decider, subject)
         return len(subjects)
+
+    async def _alone(self, decider: Decider[Any], subject: UUID) -> None:
+        """Sweep one aggregate of a page that failed; the one that it failed for is looked at again later."""
+        lock = _LOCK.format(table=decider.aggregate.table.name)
+        try:
+            async with self._database.begin() as connection:
+                if await connection.fetch(lock, subject):
+                    await self._swept(connection, decider, [subject])
+        except (Unavailable, *AWAY, *LOST):
+            raise
+        except Exception:
+            log.exception("the timers of %s could not be swept", subject)
+            await self._database.execute(_LATER, subject, self._retry_at(subject, utc_now()))
+
+    async def _swept(self, connection: Any, decider: Decider[Any], subjects: Sequence[UUID]) -> None:
+        fired = await decider.sweep(
+            connection,
+            subjects,
+            lambda subject, state, now: due(decider.aggregate, subject, state, now),
+            self._retry_at,
+        )
+        self.fired += fired
 
     def _retry_at(self, subject: UUID, now: datetime) -> datetime:
         failures = self._failures.get(subject, 0)
@@ -137,7 +165,8 @@ class Agenda:
 
     async def _drain(self, decider: Decider[Any], subject: UUID) -> None:
         """Decide everything that waits for one request, in its order, until one of them must wait on."""
-        batch = [self._revive(row) for row in await of_subject(self._database, decider.aggregate.name, subject)]
+        rows = await of_subject(self._database, decider.aggregate.name, subject)
+        batch = [revived(self._revive, row) for row in rows]
         outcomes = await decider.handle_batch(batch)
         if self._on_outcome is not None:
             for asked, outcome in zip(batch, outcomes, strict=True):

@@ -90,7 +90,7 @@ class Asked:
     command: dict[str, Any] | None = None
     expect: int | None = None
     record: bytes | None = None
-    headers: list[tuple[str, bytes]] | None = None
+    headers: list[tuple[str, bytes | None]] | None = None
     origin: dict[str, Any] | None = None
     """Where the record came from (topic, partition, offset, key), for operators and dead letters."""
     reply_to: str | None = None

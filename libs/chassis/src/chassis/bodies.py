@@ -1,5 +1,6 @@
 """Bytes of a body → a contract's model: size, depth, text without control characters, and every wrong field named."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from chassis.problems import Problem
 MAX_DEPTH = 32
 LIMIT = 128 << 10
 """Bytes of a body, at most, where no setting says otherwise."""
+WITHIN = 10.0
+"""Seconds in which a whole body must be here: a caller who is slower holds a place that others need."""
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SUSPECT = re.compile(rb"\\(?:u00[01]|u007[fF]|u00[89]|[bf])|\x7f|\xc2[\x80-\x9f]|NaN|Infinity")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -21,17 +24,21 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def read(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
-    """The whole body, unencoded JSON of at most `limit` bytes, however it is sent; raises the 413 or 415."""
+    """The whole body, unencoded JSON of at most `limit` bytes, however it is sent; raises the 408, 413 or 415."""
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared) > limit:
         raise Problem("too-large", f"a body may have {limit} bytes")
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise Problem("too-large", f"a body may have {limit} bytes")
+    try:
+        async with asyncio.timeout(WITHIN):
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            while message.get("more_body"):
+                message = await receive()
+                body += message.get("body", b"")
+                if len(body) > limit:
+                    raise Problem("too-large", f"a body may have {limit} bytes")
+    except TimeoutError:
+        raise Problem("body-late", headers={"connection": "close"}) from None
     if message["type"] == "http.disconnect":
         raise Problem("bad-header", "the body ended early")
     if body:

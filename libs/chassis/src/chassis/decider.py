@@ -16,7 +16,7 @@ from chassis.asked import Asked, Outcome, UnknownOutcome
 from chassis.database import Database, Unavailable
 from chassis.documents import Documents
 from chassis.folding import Fold
-from chassis.races import Lost, committing
+from chassis.races import Lost, NotWritable, committing
 from chassis.reading import Reader, Reading, Wanted, wanted_by
 from chassis.together import Together
 from chassis.writing import Write, Writer
@@ -90,7 +90,7 @@ class Decider(Generic[S]):
                 telemetry.DECIDER_LOST_RACES_TOTAL.labels(self.aggregate.name, lost.gate).inc()
                 claims |= await self._contested(batch, lost)
                 continue
-            except asyncpg.PostgresError as error:
+            except (asyncpg.PostgresError, NotWritable) as error:
                 return await self._halved(batch, error)
             if outcomes is None:
                 break
@@ -129,10 +129,17 @@ class Decider(Generic[S]):
         fold, outcomes = await self._fold(batch, reading)
         if fold.draws.asked:
             return None
-        write = self._writer.write(fold)
+        write = self._write(fold)
         if write.facts or write.arguments:
             await self._commit(write)
         return outcomes
+
+    def _write(self, fold: Fold[S], **swept: Mapping[UUID, datetime | None]) -> Write:
+        """The statement of a fold. Raises NotWritable when something in it has no place in the tables."""
+        try:
+            return self._writer.write(fold, **swept)
+        except Exception as error:
+            raise NotWritable(f"{type(error).__name__}: {error}") from error
 
     async def _commit(self, write: Write) -> None:
         with committing() as sent:
@@ -174,7 +181,7 @@ class Decider(Generic[S]):
                 claims |= await self._contested([asked for _, asked in rest], lost)
                 await asyncio.sleep(0.005 * attempt)
                 continue
-            except asyncpg.PostgresError as error:
+            except (asyncpg.PostgresError, NotWritable) as error:
                 done = dict(zip((n for n, _ in rest), await self._halved([a for _, a in rest], error), strict=True))
                 rest = []
             outcomes |= done
@@ -196,7 +203,7 @@ class Decider(Generic[S]):
                 busy = {subject for subject, row in reading.rows.items() if row.exists and subject not in held}
                 mine = [asked for asked in batch if asked.subject not in busy]
                 fold, outcomes = await self._numbered(connection, mine, reading)
-                write = self._writer.write(fold)
+                write = self._write(fold)
                 if write.facts or write.arguments:
                     await connection.execute(write.sql, *write.arguments)
                 if failpoints.armed is not None:
@@ -257,7 +264,7 @@ class Decider(Generic[S]):
         swept: Mapping[UUID, datetime | None] = {
             subject: retry_at(subject, reading.now) if subject in failed else None for subject in subjects
         }
-        write = self._writer.write(fold, swept=swept)
+        write = self._write(fold, swept=swept)
         await connection.execute(write.sql, *write.arguments)
         if failpoints.armed is not None:
             await failpoints.armed.reach("agenda.swept")
@@ -266,9 +273,9 @@ class Decider(Generic[S]):
 
     # -- faults --------------------------------------------------------------------------------------------------
 
-    async def _halved(self, batch: Sequence[Asked], error: asyncpg.PostgresError) -> list[Outcome]:
-        """Find the message that the database refuses: everybody else's is written."""
-        log.error("batch_refused_by_database", messages=len(batch), subject=str(batch[0].subject), error=str(error))
+    async def _halved(self, batch: Sequence[Asked], error: Exception) -> list[Outcome]:
+        """Find the message that cannot be written: everybody else's is."""
+        log.error("batch_not_written", messages=len(batch), subject=str(batch[0].subject), error=str(error))
         if len(batch) > 1:
             middle = len(batch) // 2
             return [*await self._handle(batch[:middle]), *await self._handle(batch[middle:])]
@@ -277,5 +284,5 @@ class Decider(Generic[S]):
             return [Outcome(asked.subject, error=error)]
         fold: Fold[S] = Fold(self.aggregate, self._documents, await self._read(batch, frozenset()))
         outcome = fold.fail(asked, error)
-        await self._commit(self._writer.write(fold))
+        await self._commit(self._write(fold))
         return [outcome]

@@ -16,7 +16,7 @@ from chassis.decision import Actor
 from chassis.documents import Entry
 from contracts import registry
 from contracts.base import Document, Event
-from contracts.envelope import BadEnvelope, Envelope, from_headers
+from contracts.envelope import MAX_HOP, BadEnvelope, Envelope, from_headers
 
 log = structlog.get_logger(__name__)
 
@@ -191,7 +191,9 @@ class Ear:
             log.exception("handler_failed", type=envelope.type, id=str(envelope.id), subject=str(subject))
             return Undecodable("error", f"{type(error).__name__}: {error}")
 
-    def revive(self, row: Any, envelope_of: Mapping[str, Any], headers: Sequence[tuple[str, bytes]] | None) -> Asked:
+    def revive(
+        self, row: Any, envelope_of: Mapping[str, Any], headers: Sequence[tuple[str, bytes | None]] | None
+    ) -> Asked:
         """A waiting record decoded anew: what could not be read before may be readable by this release.
 
         One without a stream has no position any more: an operator has taken it from the dead letters.
@@ -258,7 +260,7 @@ def _asked_of(envelope: Envelope) -> dict[str, Any]:
         "actor": Actor(envelope.actor_kind or "system", envelope.actor_id),
         "correlation_id": envelope.correlation_id or envelope.id,
         "causation_id": envelope.causation_id,
-        "hop": envelope.hop + 1,
+        "hop": min(envelope.hop + 1, MAX_HOP),
         "traceparent": envelope.traceparent,
         "at": envelope.time,
     }

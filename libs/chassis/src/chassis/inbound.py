@@ -54,6 +54,10 @@ class Arrived:
     asked: Asked
 
 
+MAX_HOP = 10
+"""Causes that may lie before a client's command: more is a loop between systems (semantics, d5)."""
+
+
 def inbound(
     commands: Commands,
     client: str,
@@ -77,6 +81,8 @@ def inbound(
         if registered is None:
             raise Problem("unknown-caller", f"{client} is no registered client of this service")
         declared = _declared(commands, registered, said, key)
+        if said.hop > MAX_HOP:
+            raise Problem("too-many-hops", f"{said.hop} causes lie before it")
         if len(body or b"") > limit:
             raise Problem("too-large", f"a body may have {limit} bytes")
         return _arrived(declared, registered, said, body or b"")
@@ -182,11 +188,22 @@ def _subject(declared: Declared, command: Command, said: Envelope) -> UUID:
     return named
 
 
-def revive(commands: Commands, row: Mapping[str, Any]) -> Asked:
-    """The command of a waiting row: read again from its record, with the actor and the rights it came with."""
+def revive(commands: Commands, row: Mapping[str, Any], limit: int = bodies.LIMIT) -> Asked:
+    """The command of a waiting row: read again from its record, with the actor and the rights it came with.
+
+    One that this release does not take any more is refused to its sender.
+    """
     kept = waiting.envelope(row)
     client = Client(kept["reply_to"], kept["actor"].rights, may_act_for_others=True)
-    found = inbound(commands, client.name, client, waiting.headers(row) or (), None, row["record"])
-    if not isinstance(found, Arrived):
-        raise RuntimeError(f"the waiting command {row['id']} cannot be read any more")
-    return replace(found.asked, record=row["record"], headers=waiting.headers(row), **kept)
+    found = inbound(commands, client.name, client, waiting.headers(row) or (), None, row["record"], limit)
+    match found:
+        case Arrived(_, asked):
+            return replace(asked, record=row["record"], headers=waiting.headers(row), **kept)
+        case RefusedCommand():
+            refused = found.refused
+        case DeadCommand():
+            refused = Problem("unreadable", found.detail)
+    return Asked(
+        subject=row["subject"], message=Turned(refused), record=row["record"], stream=row["stream"],
+        sequence=row["sequence"], **kept,
+    )  # fmt: skip

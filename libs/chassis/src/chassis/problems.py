@@ -41,6 +41,7 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
     "not-acceptable": (406, "Not acceptable", "Answers are JSON."),
     "refused": (409, "Refused", "A rule of the business refuses it; `detail` says which."),
     "busy": (409, "Busy", "The same key is still being worked on. Repeat it after `Retry-After` seconds."),
+    "body-late": (408, "Body too late", "The whole body must be here within 10 s."),
     "stale-version": (
         412,
         "Changed meanwhile",
@@ -55,6 +56,12 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
         "The same key, or command id, came with other content before.",
     ),
     "wrong-key": (422, "Wrong record key", "A record's key must be the command's subject."),
+    "too-many-hops": (
+        422,
+        "Too many causes",
+        "More than ten causes lie before it: systems answer each other in a loop.",
+    ),
+    "unreadable": (422, "Unreadable", "What waited here cannot be read any more; `detail` says why."),
     "unknown-command": (422, "Unknown command", "This service takes no command of that type."),
     "if-match-missing": (428, "If-Match missing", "Send the `ETag` that you read as `If-Match`."),
     "overloaded": (503, "Overloaded", "Too much is in hand here. Repeat after `Retry-After` seconds."),

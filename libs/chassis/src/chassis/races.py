@@ -17,6 +17,10 @@ class Lost(Exception):
         self.gate = gate
 
 
+class NotWritable(Exception):
+    """What was decided cannot be put into the statement; nothing was written."""
+
+
 class Sent:
     """Whether the commit was asked for: from then on its outcome may be unknown."""
 

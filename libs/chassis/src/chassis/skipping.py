@@ -53,7 +53,7 @@ async def skip(runtime: "Runtime", identifier: int, reason: str) -> UUID:
     if row["stream"] is not None and any(each["stream"] == row["stream"] for each in rows[:place]):
         raise NotTheFirst(f"message {rows[0]['id']} waits before it", first=rows[0]["id"])
     revive = revive_of(runtime)
-    skipped = replace(revive(row), message=Turned(Skipped(reason)))
-    behind = [revive(each) for each in rows[place + 1 :] if each["stream"] == row["stream"]]
+    skipped = replace(waiting.revived(revive, row), message=Turned(Skipped(reason)))
+    behind = [waiting.revived(revive, each) for each in rows[place + 1 :] if each["stream"] == row["stream"]]
     await runtime.deciders[aggregate].handle_batch([skipped, *behind])
     return UUID(str(subject))

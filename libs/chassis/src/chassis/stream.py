@@ -9,6 +9,7 @@ import structlog
 from chassis import deadletters, inbound, naming, telemetry, waiting
 from chassis.asked import Asked
 from chassis.asking import Asking
+from chassis.clients import Client
 from chassis.database import LOST, Unavailable
 from chassis.deadletters import Letter
 from chassis.documents import Entry
@@ -37,7 +38,7 @@ class Worker:
         entries: list[tuple[Entry, Any]] = []
         letters: list[Letter] = []
         for record in records:
-            found = self.ear.decode(record)
+            found = self._decoded(record)
             if isinstance(found, Asked):
                 asked.append(found)
             elif isinstance(found, Dead):
@@ -55,6 +56,13 @@ class Worker:
             outcomes = await runtime.deciders[stream.into.name].handle_batch(asked)
             telemetry.heard(asked, outcomes)
             await self._asking.after(outcomes)
+
+    def _decoded(self, record: Any) -> Asked | Entry | Dead | None:
+        try:
+            return self.ear.decode(record)
+        except Exception as error:  # a record is data: whatever it does to us, its neighbours go on
+            log.exception("record_not_decoded", topic=record.topic, offset=record.offset)
+            return Dead("error", f"{type(error).__name__}: {error}"[:2000])
 
     async def _store(self, entries: Sequence[tuple[Entry, Any]]) -> list[Letter]:
         """Keep documents; one that the database will not take becomes a dead letter, its neighbours are kept."""
@@ -82,9 +90,7 @@ class Worker:
         for record in records:
             client = record.topic.rpartition(".commands.")[2]
             registered = await self._runtime.clients.get(client)
-            commands = self._runtime.service.commands
-            limit = self._runtime.settings.body_limit
-            found = inbound.inbound(commands, client, registered, record.headers, record.key, record.value, limit)
+            found = self._arrived(client, registered, record)
             if isinstance(found, inbound.DeadCommand):
                 letters.append(self._letter(Dead(found.reason, found.detail), record))
             elif isinstance(found, inbound.RefusedCommand):
@@ -103,6 +109,16 @@ class Worker:
             await deadletters.keep(self._runtime.database, self._runtime.name, self._partitions, letters)
         for name, asked in by_decider.items():
             await self._runtime.deciders[name].handle_batch(asked)
+
+    def _arrived(
+        self, client: str, registered: Client | None, record: Any
+    ) -> inbound.Arrived | inbound.RefusedCommand | inbound.DeadCommand:
+        commands, limit = self._runtime.service.commands, self._runtime.settings.body_limit
+        try:
+            return inbound.inbound(commands, client, registered, record.headers, record.key, record.value, limit)
+        except Exception as error:  # as above: a client's record stops nobody else's commands
+            log.exception("command_not_decoded", topic=record.topic, offset=record.offset)
+            return inbound.DeadCommand("error", f"{type(error).__name__}: {error}"[:2000])
 
 
 def ear_of(runtime: "Runtime") -> Ear:

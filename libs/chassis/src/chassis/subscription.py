@@ -112,6 +112,7 @@ class Subscription:
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",  # a client may send in transactions, and abort them
             partition_assignment_strategy=(RangePartitionAssignor,),
             batch_timeout_ms=500,
             fetch_max_wait_ms=500,

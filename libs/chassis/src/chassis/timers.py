@@ -49,7 +49,7 @@ def revive_of(runtime: "Runtime") -> Revive:
         if row["kind"] == "reaction":
             return reactions.revive(row)
         if row["kind"] == "command":
-            return inbound.revive(runtime.service.commands, row)
+            return inbound.revive(runtime.service.commands, row, runtime.settings.body_limit)
         return stream.revive(runtime, row)
 
     return revive

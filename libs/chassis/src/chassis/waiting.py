@@ -1,6 +1,7 @@
 """Messages that cannot be decided now: read back, listed, retried and skipped (architecture, section 5)."""
 
 import base64
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ import asyncpg
 import orjson
 from pydantic import TypeAdapter
 
-from chassis.asked import Asked
+from chassis.asked import Asked, Undecodable
 from chassis.database import Database
 from chassis.decision import Actor, Refused
 
@@ -30,6 +31,8 @@ _LIST = (
 _RETRY = "UPDATE waiting SET next_at = clock_timestamp(), attempts = 0 WHERE subject = $1 RETURNING id"
 
 Revive = Callable[[asyncpg.Record], Asked]
+
+log = logging.getLogger(__name__)
 
 
 class NothingWaits(Refused):
@@ -77,13 +80,25 @@ def envelope(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def headers(row: Mapping[str, Any]) -> list[tuple[str, bytes]] | None:
+def headers(row: Mapping[str, Any]) -> list[tuple[str, bytes | None]] | None:
     """A waiting record's headers, as they came."""
     if row["headers"] is None:
         return None
     return [
-        (name, base64.b64decode(value) if value is not None else b"") for name, value in orjson.loads(row["headers"])
+        (name, base64.b64decode(value) if value is not None else None) for name, value in orjson.loads(row["headers"])
     ]
+
+
+def revived(revive: Revive, row: Any) -> Asked:
+    """A waiting message read again. One that cannot be read holds up nobody else: it waits on, for an operator."""
+    try:
+        return revive(row)
+    except Exception as error:
+        log.exception("a waiting message cannot be read again", extra={"waiting_id": row["id"]})
+        return Asked(
+            subject=row["subject"], message=Undecodable("error", f"{type(error).__name__}: {error}"),
+            record=row["record"], stream=row["stream"], sequence=row["sequence"], **envelope(row),
+        )  # fmt: skip
 
 
 class Reactions:

@@ -19,6 +19,7 @@ from chassis.ids import derived_id
 from chassis.journal import Encoded, to_json
 from chassis.partition import partition_of
 from chassis.tables import CHASSIS_COLUMNS
+from contracts.envelope import MAX_HOP
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ class Writer:
             actor=asked.actor,
             correlation_id=asked.correlation_id,
             causation_id=cause,
-            hop=asked.hop + 1,
+            hop=min(asked.hop + 1, MAX_HOP),
             traceparent=asked.traceparent,
             at=asked.made_at(),
         )

@@ -199,7 +199,8 @@ def _structured(value: bytes | None, named: dict[str, str]) -> tuple[Envelope, b
     texts = {name: _plain(name, text) for name, text in event.items() if text is not None}
     if "traceparent" in named:
         texts["traceparent"] = named["traceparent"]
-    body = None if data is None else json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    # In ASCII, since half a surrogate has no UTF-8: whoever reads the value refuses it.
+    body = None if data is None else json.dumps(data, separators=(",", ":")).encode()
     return _envelope(texts), body
 
 

@@ -64,6 +64,8 @@ def _custom(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
             raise ValueError("control characters are not allowed")
         if isinstance(leaf, float) and not math.isfinite(leaf):
             raise ValueError("numbers must be finite")
+        if isinstance(leaf, int) and not -MAX_INTEGER <= leaf <= MAX_INTEGER:
+            raise ValueError(f"integers lie within {MAX_INTEGER} of 0")
     return values
 
 
@@ -81,6 +83,8 @@ def _leaves(value: JsonValue) -> Iterator[JsonValue]:
             yield one
 
 
+MAX_INTEGER = 2**53 - 1
+"""Further from 0 than this, JSON readers round integers (RFC 8259, section 6)."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _PART = r"[^\s\x00-\x1f\x7f-\x9f@]+"
 

@@ -107,7 +107,7 @@ class Standing:
         """A command on a client's topic, decoded and decided; with `may_wait` it waits for what is unknown here."""
         said = self._envelope(f"/{client.name}", command, subject)
         commands = self.runtime.service.commands
-        key, headers = str(subject).encode(), to_headers(said)
+        key, headers = str(subject).encode(), list[tuple[str, bytes | None]](to_headers(said))
         found = inbound.inbound(
             commands, client.name, client, headers, key, command.model_dump_json(exclude_unset=True).encode()
         )
