@@ -71,9 +71,10 @@ async def _behind(
     except GroupCoordinatorNotAvailableError:  # no group was ever here
         committed = {}
     topics = {at.topic for at in committed} | set(known)
-    partitions = [TopicPartition(topic, n) for topic in topics for n in consumer.partitions_for_topic(topic) or ()]
-    if not partitions:
+    if not topics:
         return None, 0.0
+    described = await admin.describe_topics(sorted(topics))
+    partitions = [TopicPartition(one["topic"], each["partition"]) for one in described for each in one["partitions"]]
     first = await consumer.beginning_offsets(partitions)
     ends = await consumer.end_offsets(partitions)
     places = {at: max(committed.get(at, 0), first[at]) for at in partitions}
