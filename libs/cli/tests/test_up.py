@@ -206,6 +206,7 @@ def test_one_request_is_one_trace_through_all_services_and_what_is_not_sampled_i
     asked = ("approvals", "approvals.approval-requested.v1")
     until(lambda: asked in told(throughline, number), BACK_WITHIN, lambda: str(told(throughline, number)))
     mine = [span for span in collector.spans if span.trace == trace]
+    assert {span.service for span in mine if span.subject == made["request_id"]} == everyone
     check_spans(mine, [span for span in collector.spans if span.trace != trace], above)
 
 

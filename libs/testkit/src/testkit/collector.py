@@ -17,6 +17,8 @@ class Taken(NamedTuple):
     id: str
     parent: str
     links: tuple[str, ...]
+    subject: str
+    """The id of what it decided about, if it did."""
 
 
 class Collector:
@@ -55,6 +57,7 @@ class Collector:
                         span.span_id.hex(),
                         span.parent_span_id.hex(),
                         tuple(link.span_id.hex() for link in span.links),
+                        next((x.value.string_value for x in span.attributes if x.key == "throughline.subject"), ""),
                     )
                     for span in scope.spans
                 )
