@@ -235,9 +235,36 @@ async def test_a_client_has_the_scopes_that_both_sides_grant(url: str, issuer: I
 
 
 @pytest.mark.servers
+async def test_no_login_takes_over_a_client(url: str, issuer: Issuer, callers: Callers) -> None:
+    await toyservice.register(url, "erp", "a")
+    await toyservice.employ(url, "erp", kind="contact")
+    assert (await callers.caller(bearer(issuer, "erp"))).actor == Actor("client", client_id("erp"), frozenset({"a"}))
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("kinds", [("person", "contact"), ("contact", "person")])
+async def test_a_login_of_a_person_and_a_contact_is_neither(
+    url: str, issuer: Issuer, callers: Callers, kinds: tuple[str, str]
+) -> None:
+    for kind in kinds:
+        await toyservice.employ(url, "ann", kind=kind)
+    with pytest.raises(Problem) as problem:
+        await callers.caller(bearer(issuer, "ann"))
+    assert (problem.value.slug, problem.value.status) == ("ambiguous-caller", 403)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(("kind", "rights"), [("contact", {"a"}), ("person", {"a", "facts:read", "operate"})])
+async def test_a_contact_never_has_the_scopes_of_operators(
+    url: str, issuer: Issuer, callers: Callers, kind: str, rights: set[str]
+) -> None:
+    await toyservice.employ(url, "cleo", kind=kind)
+    assert (await callers.caller(bearer(issuer, "cleo", "a facts:read operate"))).actor.rights == rights
+
+
+@pytest.mark.servers
 async def test_who_is_unknown_or_switched_off_is_refused(url: str, issuer: Issuer, callers: Callers) -> None:
     await toyservice.employ(url, "gone", active=False)
-    await toyservice.register(url, "gone", "a")
     for subject in ("gone", "nobody"):
         with pytest.raises(Problem) as problem:
             await callers.caller(bearer(issuer, subject))

@@ -356,7 +356,7 @@ async def test_facts_of_a_subject_come_in_order_after_a_position(client: Any, to
         (2, "toy.till-changed.v1", 6),
         (3, "toy.till-changed.v1", 8),
     ]
-    assert facts[0]["subject"] == till
+    assert (facts[0]["subject"], facts[0]["source"]) == (till, "/throughline/toy")
     problem(await client.get(f"/toy/v1/facts?subject={till}&topic=a.b", headers=reader), 404, "not-found")
 
 

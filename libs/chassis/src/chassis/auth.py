@@ -25,6 +25,8 @@ from chassis.database import Database
 from chassis.decision import Actor
 from chassis.problems import Problem
 
+OPERATORS = frozenset({"facts:read", "operate"})
+"""Scopes that show everybody's data. A contact has none of them, whatever its token says."""
 ALGORITHMS = ["RS256", "ES256", "EdDSA", "Ed25519"]
 SKEW_SECONDS = 60
 REMEMBER_SECONDS = 30.0
@@ -36,8 +38,7 @@ _TOKEN_LIMIT = 8 << 10
 _REFRESH_SECONDS = 600.0
 _REFRESH_AT_MOST_EVERY = 30.0
 _BY_LOGIN = (
-    "SELECT kind, id, doc::text FROM documents "
-    "WHERE kind IN ('person', 'contact') AND doc ->> 'login' = $1 ORDER BY kind DESC LIMIT 2"
+    "SELECT kind, id, doc::text FROM documents WHERE kind IN ('person', 'contact') AND doc ->> 'login' = $1 LIMIT 2"
 )
 
 log = structlog.get_logger(__name__)
@@ -270,16 +271,22 @@ class Callers:
         return principal, until
 
     async def _mapped(self, principal: Principal) -> Caller:
-        """Whom a token's subject is here: a person of the staff, else a contact, else a registered client."""
+        """Whom a token's subject is here: a registered client, else the one person or contact with this login.
+
+        Logins are given by whoever may register contacts, so none may take over a client or a member of the staff.
+        """
         name = f"{principal.issuer}|{principal.subject}"
+        client = await self._clients.get(principal.subject)
+        if client is not None:
+            actor = Actor("client", client.actor.id, principal.scopes & client.scopes)
+            return Caller(actor, "http", name, client.name)
         rows = await self._database.read(_BY_LOGIN, principal.subject)
+        if len(rows) > 1:
+            raise Problem("ambiguous-caller", "the token's subject is the login of more than one here")
         for kind, key, text in rows:
             document = orjson.loads(text)
             if document.get("active", True):
-                rights = principal.scopes | {f"role:{role}" for role in document.get("roles", ())}
+                granted = principal.scopes - OPERATORS if kind == "contact" else principal.scopes
+                rights = granted | {f"role:{role}" for role in document.get("roles", ())}
                 return Caller(Actor(kind, UUID(key), rights), "http", name)
-        client = await self._clients.get(principal.subject) if not rows else None
-        if client is None:
-            raise Problem("unknown-caller", "the token's subject is no active person, contact or client here")
-        actor = Actor("client", client.actor.id, principal.scopes & client.scopes)
-        return Caller(actor, "http", name, client.name)
+        raise Problem("unknown-caller", "the token's subject is no active person, contact or client here")

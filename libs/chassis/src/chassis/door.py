@@ -186,9 +186,8 @@ def build(runtime: "Runtime") -> tuple[FastAPI, ASGIApp]:
         app.add_exception_handler(kind, _handled)
     for route in service.commands.routes(runtime):
         app.router.routes.append(route)
-    topics = {kind.topic for aggregate in service.aggregates for kind in aggregate.codec.kinds if kind.topic}
-    name = service.name
-    for routes in (service.routes, facts.routes(name, topics), operating.routes(name), reconciling.routes(name)):
+    name, told = service.name, facts.routes(service.name, service.aggregates)
+    for routes in (service.routes, told, operating.routes(name), reconciling.routes(name)):
         routes.install(app)
     app.add_route("/problems", _problems_page, include_in_schema=False)
     openapi.install(app, service.commands)

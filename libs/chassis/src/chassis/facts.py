@@ -1,12 +1,14 @@
 """`GET /<service>/v1/facts`: the facts told about a subject, in order, for partners, traces and reconciliation."""
 
-from collections.abc import Set
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
 from fastapi import Query, Response
 
+from chassis import naming
+from chassis.aggregate import Aggregate
 from chassis.auth import Caller
 from chassis.history import told
 from chassis.http import ANY_CALLER, CallerDep, Routes, RuntimeDep
@@ -16,10 +18,12 @@ SCOPE = "facts:read"
 _LIMIT = 200
 
 
-def routes(service: str, topics: Set[str]) -> Routes:
-    """The route of one service; `topics` are those it tells on, the first of them when none is named."""
+def routes(service: str, aggregates: Sequence[Aggregate[Any]]) -> Routes:
+    """The route of one service: facts of any topic that its aggregates tell on, of its stream when none is named."""
     router = Routes(service)
-    usual = min(topics, default="")
+    kinds = [kind for aggregate in aggregates for kind in aggregate.codec.kinds if kind.topic]
+    topics = {kind.topic for kind in kinds}
+    stream = next((kind.topic for kind in kinds if kind.document is None), None)
 
     @router.get("/facts", scope=ANY_CALLER, summary="Facts told about a subject, in order")
     async def facts(
@@ -27,14 +31,14 @@ def routes(service: str, topics: Set[str]) -> Routes:
         runtime: RuntimeDep,
         subject: UUID,
         after: Annotated[int, Query(ge=0, description="The last sequence you have.")] = 0,
-        topic: Annotated[str, Query(max_length=100)] = usual,
+        topic: Annotated[str, Query(max_length=100)] = stream or "",
         limit: Annotated[int, Query(ge=1, le=_LIMIT)] = _LIMIT,
     ) -> Response:
         if topic not in topics:
             raise Problem("not-found")
-        await _may_see(caller, runtime, subject)
+        await _may_see(caller, runtime, subject if topic == stream else None)
         rows = await told(runtime.database, subject, topic, after=after, limit=limit)
-        source = f"/{runtime.prefix}/{service}" if runtime.prefix else f"/{service}"
+        source = naming.source(runtime.prefix, service)
         return Response(
             orjson.dumps({"items": [event(row, source) for row in rows]}, default=str, option=orjson.OPT_UTC_Z),
             media_type="application/json",
@@ -43,13 +47,14 @@ def routes(service: str, topics: Set[str]) -> Routes:
     return router
 
 
-async def _may_see(caller: Caller, runtime: Any, subject: UUID) -> None:
+async def _may_see(caller: Caller, runtime: Any, request_id: UUID | None) -> None:
+    """Refuse who has not the scope, unless it is about a request that the service lets them see."""
+    sees = runtime.service.sees
     if SCOPE in caller.actor.rights:
         return
-    sees = runtime.service.sees
-    if sees is None:
+    if sees is None or request_id is None:
         caller.require(SCOPE)
-    elif not await sees(caller, subject, runtime.database):
+    elif not await sees(caller, request_id, runtime.database):
         raise Problem("not-found")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import bindparam, select
+from sqlalchemy import ARRAY, Text, any_, bindparam, select
 
 from chassis.aggregate import Aggregate
 from chassis.database import Database, statement
@@ -14,6 +14,16 @@ from chassis.tables import journal
 _OF_SUBJECT = statement(
     select(journal)
     .where(journal.c.subject == bindparam("subject"), journal.c.seq > bindparam("after"))
+    .order_by(journal.c.seq)
+    .limit(bindparam("limit"))
+)
+_OF_AGGREGATE = statement(
+    select(journal)
+    .where(
+        journal.c.subject == bindparam("subject"),
+        journal.c.seq > bindparam("after"),
+        journal.c.type == any_(bindparam("types", type_=ARRAY(Text))),
+    )
     .order_by(journal.c.seq)
     .limit(bindparam("limit"))
 )
@@ -32,6 +42,14 @@ _TOLD = statement(
 async def history(database: Database, subject: UUID, *, after: int = 0, limit: int = 200) -> list[asyncpg.Record]:
     """Rows of the journal about one subject, told and noted, oldest first; `after` is the last row's `seq`."""
     return await database.fetch(_OF_SUBJECT, subject=subject, after=after, limit=limit)
+
+
+async def lived(
+    database: Database, aggregate: Aggregate[Any], subject: UUID, *, after: int = 0, limit: int = 200
+) -> list[asyncpg.Record]:
+    """The same, of the facts of one aggregate alone: another kind of thing may have the same id."""
+    types = sorted(aggregate.codec.types)
+    return await database.fetch(_OF_AGGREGATE, subject=subject, types=types, after=after, limit=limit)
 
 
 async def told(

@@ -187,6 +187,11 @@ class Codec:
         return (name, version) in self._by_type
 
     @property
+    def types(self) -> frozenset[str]:
+        """The types of its facts, old versions included."""
+        return frozenset(name for name, _ in self._by_type)
+
+    @property
     def kinds(self) -> Iterable[Kind]:
         """Every class of facts, as it is written."""
         return self._by_fact.values()

@@ -28,6 +28,11 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
         "Unknown caller",
         "The token's `sub` is no active person, contact or registered client here.",
     ),
+    "ambiguous-caller": (
+        403,
+        "Ambiguous caller",
+        "The token's `sub` is the login of a person and of a contact here; one of them must get another login.",
+    ),
     "actor-not-allowed": (403, "Acting for others", "This client may not name an `actor` other than itself."),
     "backdating-not-allowed": (
         403,

@@ -288,8 +288,22 @@ async def test_who_sees_the_request_reads_its_facts(intake: Standing) -> None:
     async with intake.client("carl", CONTACT) as client, intake.client("dora", CONTACT) as other:
         request = (await submitted(client, carl))["request_id"]
         seen = await client.get("/facts", params={"subject": request})
-        hidden = await other.get("/facts", params={"subject": request, "topic": "intake.requests"})
+        hidden = await other.get("/facts", params={"subject": request})
     assert (seen.status_code, hidden.status_code) == (200, 404)
+    assert [fact["topic"] for fact in seen.json()["items"]] == ["intake.requests"]
+
+
+async def test_a_request_under_a_contacts_id_shows_nothing_of_the_contact(intake: Standing) -> None:
+    carl = await registered(intake, "carl")
+    dora = await registered(intake, "dora")
+    command = contract.Submit(contact_id=carl, queue="support", summary="Printer")
+    assert (await intake.command(ERP, dora, command)).refused is None
+    async with intake.client("carl", CONTACT) as client, intake.client("ann", STAFF) as ann:
+        seen = await client.get("/facts", params={"subject": str(dora)})
+        assert [fact["type"] for fact in seen.json()["items"]] == ["intake.request-submitted.v1"]
+        for who in (client, ann):
+            hidden = await who.get("/facts", params={"subject": str(dora), "topic": "intake.contacts"})
+            assert hidden.status_code == 403
 
 
 # -- what is heard ---------------------------------------------------------------------------------------------------

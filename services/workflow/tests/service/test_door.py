@@ -179,6 +179,40 @@ async def test_S67_the_history_says_what_happened_by_whom(desk: Desk) -> None:
     assert (entry["data"]["reason"], entry["actor"]["id"]) == ("wrong line", str(desk.ids["olga"]))
 
 
+async def test_a_contact_reads_the_events_of_its_request_but_not_what_staff_wrote_about_them(desk: Desk) -> None:
+    await desk.open()
+    path = f"/requests/{REQUEST}"
+    await desk.ok("POST", f"{path}/progress", by="olga")
+    version = (await desk.view("olga"))["edit_version"]
+    await desk.ok("POST", f"{path}/regress", {"reason": "he is confused"}, by="olga", version=version)
+    await desk.ok("POST", f"{path}/close", {"outcome": "cancelled", "reason": "found the plug"}, by="carla")
+    await desk.ok("POST", f"{path}/reopen", {"reason": "not again"}, by="olga")
+    shown = (await desk.house.get("carla", f"{path}/history")).json()["items"]
+    told = [(entry["type"].split(".")[1], entry["data"].get("reason")) for entry in shown]
+    assert told == [
+        ("request-opened", None),
+        ("stage-changed", None),
+        ("stage-changed", None),
+        ("stage-changed", "found the plug"),
+        ("request-closed", None),
+        ("request-reopened", None),
+        ("stage-changed", None),
+    ]
+    whole = (await desk.house.get("mat", f"{path}/history")).json()["items"]
+    assert {"he is confused", "found the plug", "not again"} <= {entry["data"].get("reason") for entry in whole}
+
+
+async def test_a_request_under_the_id_of_something_else_shows_nothing_of_it(desk: Desk) -> None:
+    await desk.open(desk.ids["olga"])
+    for who in ("mat", "boss"):
+        history = (await desk.house.get(who, f"/requests/{desk.ids['olga']}/history")).json()["items"]
+        assert [entry["type"] for entry in history] == ["workflow.request-opened"]
+        refused = await desk.house.get(who, "/facts", subject=desk.ids["olga"], topic="workflow.people")
+        assert refused.status_code == 403
+    told = (await desk.house.get("mat", "/facts", subject=desk.ids["olga"])).json()["items"]
+    assert [(fact["topic"], fact["type"]) for fact in told] == [("workflow.requests", "workflow.request-opened.v1")]
+
+
 async def test_S107_the_work_list_ranks_by_due_time_and_pages(desk: Desk) -> None:
     ids = [uuid5(_ROOT, f"ranked {n}") for n in range(5)]
     for n, request_id in enumerate(ids):

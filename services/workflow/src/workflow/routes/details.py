@@ -6,10 +6,12 @@ from uuid import UUID
 
 import orjson
 
-from chassis.history import history as journal_of
+from chassis.history import lived
 from chassis.http import CallerDep, DatabaseDep, PageDep, Routes, RuntimeDep
 from chassis.paging import Listed
 from workflow import store
+from workflow.deciders import REQUESTS
+from workflow.domain import rights
 from workflow.routes.looking import Papers, seen, seen_by_staff
 from workflow.schemas.details import HistoryEntry, MessageView, NoteView
 
@@ -29,6 +31,9 @@ SHOWN_TO_CONTACTS = frozenset(
     )
 )
 
+GIVES_REASONS = frozenset({"workflow.stage-changed", "workflow.request-reopened"})
+"""Facts whose `reason` is free text of whoever did it; that of a wait is a name in the queue."""
+
 
 async def history(
     request_id: UUID, caller: CallerDep, db: DatabaseDep, runtime: RuntimeDep, page: PageDep
@@ -36,11 +41,12 @@ async def history(
     """What happened to it, by whom, oldest first (S57, S67, S89); contacts see what concerns them."""
     found = await seen(caller, request_id, db, Papers(runtime.documents))
     after = page.after_as(int)
-    rows = await journal_of(db, request_id, after=after[0] if after else 0, limit=page.fetch)
+    rows = await lived(db, REQUESTS, request_id, after=after[0] if after else 0, limit=page.fetch)
     listed = page.of([_entry(row) for row in rows], key=lambda each: each.seq)
     if not found.for_contact:
         return listed
-    return listed.model_copy(update={"items": [each for each in listed.items if each.type in SHOWN_TO_CONTACTS]})
+    shown = [_for_contact(each) for each in listed.items if each.type in SHOWN_TO_CONTACTS]
+    return listed.model_copy(update={"items": shown})
 
 
 async def messages(
@@ -61,6 +67,13 @@ async def notes(
     after = page.after_as(int)
     rows = await db.fetch(store.NOTES, request=request_id, after=after[0] if after else 0, limit=page.fetch)
     return page.of([NoteView.of(row) for row in rows], key=lambda each: each.note_no)
+
+
+def _for_contact(entry: HistoryEntry) -> HistoryEntry:
+    """The entry without what the staff wrote to each other; a contact's own words stay."""
+    if entry.type not in GIVES_REASONS or (entry.actor or {}).get("kind") == rights.CONTACT:
+        return entry
+    return entry.model_copy(update={"data": {name: entry.data[name] for name in entry.data if name != "reason"}})
 
 
 def _entry(row: Any) -> HistoryEntry:
