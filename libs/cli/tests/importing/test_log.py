@@ -105,4 +105,4 @@ def test_the_example_beside_the_mapping_is_read_by_it_but_for_the_row_that_is_th
     folder = Path(__file__).parents[4] / "examples" / "imports"
     found = log.read(folder / "vinst-sample.csv", mapping.read(folder / "vinst.yaml"), NOW)
     assert (found.changes, len(found.rows)) == (20, 5)
-    assert [(bad.line, bad.reason) for bad in found.unreadable] == [(21, "status-unknown")]
+    assert [(bad.line, bad.reason) for bad in found.unreadable] == [(20, "status-unknown")]

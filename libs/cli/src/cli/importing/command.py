@@ -41,7 +41,7 @@ def import_log(
         target = _target(client, kafka, prefix)
         found = asyncio.run(_run(log, mapping, target, rate, quiet=as_json))
     except (WrongMapping, WrongLog, NotReady, Failed) as error:
-        errors.print(str(error), markup=False)
+        errors.print(f"throughline: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from None
     if report is not None:
         report.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
