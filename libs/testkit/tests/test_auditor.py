@@ -212,6 +212,13 @@ def kept(**after: Any) -> Plant:
     return plant
 
 
+def shown(text: str) -> Plant:
+    def plant(evidence: Evidence) -> None:
+        evidence.shown = [text]
+
+    return plant
+
+
 def swapped(evidence: Evidence) -> None:
     first, second = [n for n, fact in enumerate(evidence.facts) if fact.topic == "workflow.requests"][:2]
     evidence.facts[first], evidence.facts[second] = evidence.facts[second], evidence.facts[first]
@@ -272,6 +279,9 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I8", "stated-twice", stated_twice),
     ("I8", "answered-otherwise", answered('{"revision":1}', '{"revision":2}')),
     ("I8", "went-back", went_back),
+    ("I9", "shown-to-others", shown("workflow/requests/7 is shown to esi.lopes")),
+    ("I9", "hidden-from-owner", shown("workflow/requests/7 is hidden from esi.lopes, whose it is")),
+    ("I9", "told-outside", again("workflow.note-added", text="Nobody must know.")),
     ("I11", "session-stuck", shelf("billing", stuck=["77 idle in transaction: SELECT 1"])),
     ("I11", "waits", shelf("workflow", waiting=["7 gap"])),
     ("I11", "dead-letter", shelf("billing", letters=["no-json"])),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from testkit.chaos.evidence import Evidence
-from testkit.chaos.laws import acceptance, approvals, books, clocks, holding, order, states
+from testkit.chaos.laws import acceptance, approvals, books, clocks, holding, order, privacy, states
 
 INVARIANTS = {
     "I1": "what was accepted is there, once; what nobody answered is there once or not at all",
@@ -19,6 +19,7 @@ INVARIANTS = {
     "I6": "one breach per clock, never early, none for what was resolved in time; every timer is armed",
     "I7": "every row is the fold of its facts",
     "I8": "first occurrences are 1..n; everybody has heard all of it",
+    "I9": "nobody is shown what is not theirs; what stays inside is on no topic",
     "I11": "nothing waits, nothing is due, nothing is unsent after the heal",
     "I12": "memory, open files, sessions and small tables are what they were before",
 }
@@ -61,6 +62,7 @@ LAWS: dict[str, tuple[Law, ...]] = {
         order.event_ids_are_unique,
         order.nothing_went_back,
     ),
+    "I9": (privacy.nobody_pries, privacy.inside_stays_inside),
     "I11": (order.nothing_is_left,),
     "I12": (holding.nothing_is_kept,),
 }

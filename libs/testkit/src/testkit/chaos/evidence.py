@@ -93,7 +93,8 @@ class Shelf:
 class Evidence:
     """Everything at one moment. `mails` counts each Message-ID that the mail sink took.
 
-    `went_back` is what was seen to go back while the run was watched; `before` and `after` are what was held then.
+    `went_back` is what was seen to go back while the run was watched; `before` and `after` are what was
+    held then; `shown` is what somebody was shown whose it is not.
     """
 
     operations: Operations
@@ -101,6 +102,7 @@ class Evidence:
     shelves: dict[str, Shelf] = field(default_factory=dict)
     mails: Mapping[str, int] = field(default_factory=dict)
     went_back: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
     before: Footprint | None = None
     after: Footprint | None = None
 

@@ -23,6 +23,7 @@ from testkit.chaos.laws.books import ledger_of
 from testkit.chaos.laws.clocks import lateness
 from testkit.chaos.load import Load, plan
 from testkit.chaos.operations import Operations
+from testkit.chaos.prying import pry
 from testkit.chaos.site import Site
 from testkit.chaos.watching import Watching
 
@@ -116,7 +117,7 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
     await quiet(site)
     ended("quiet")
     await watching.stop()
-    evidence, result.violations = await settled(site, watching.went_back, held)
+    evidence, result.violations = await settled(site, chance, watching.went_back, held)
     ended("audit")
     ledger: Ledger = ledger_of(evidence.facts)
     result.behind, result.unanswered = load.behind, len(load.unanswered)
@@ -184,13 +185,15 @@ async def quiet(site: Site, within: float = _QUIET_WITHIN) -> None:
 
 
 async def settled(
-    site: Site, went_back: list[str], held: Footprint, within: float = 60.0
+    site: Site, chance: random.Random, went_back: list[str], held: Footprint, within: float = 60.0
 ) -> tuple[Evidence, list[Violation]]:
     """Audit until there is no violation, or until what is still there cannot be on its way any more."""
     deadline = time.monotonic() + within
+    shown = await pry(site, chance)
     while True:
         evidence = await gather(site.running(), site.bootstrap, site.operations, site.sink.taken.by_id)
         evidence.went_back, evidence.before = went_back, held
+        evidence.shown = shown
         evidence.after = await footprint(site.running(), site.watch.processes)
         violations = audit(evidence)
         if not violations or time.monotonic() > deadline:
