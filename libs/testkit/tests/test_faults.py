@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +18,7 @@ from cli.running.services import Process, Watch
 from testkit.chaos.faults import Both, Frozen, Killed, Restarted, ready, state_of
 from testkit.chaos.operators import Scaled
 from testkit.chaos.places import AtFailpoint, PausedAt
+from testkit.chaos.skewed import Skewed, library
 from testkit.eventually import eventually
 
 # The fork server imports every service, which takes a second or two.
@@ -153,3 +156,51 @@ async def test_workers_that_joined_have_left_again(site: Site) -> None:
     await fault.heal()
     assert fault.struck
     assert set(site.watch.processes) == {"one-worker", "two-worker"}
+
+
+@pytest.mark.skipif(library() is None, reason="libfaketime is not installed")
+async def test_a_wrong_clock_is_proved_by_what_the_process_says_and_gone_when_it_is_healed(site: Site) -> None:
+    process = site.watch.processes["one-worker"]
+    fault = Skewed(site, "one-worker", "behind")
+    await fault.strike()
+    await fault.heal()
+    assert fault.proof in ("it was 3600 s off", "it was 3601 s off")
+    await eventually(process.ready, within=30)
+    right = Skewed(site, "one-worker", "behind")
+    right._skew = "+0"
+    await right.strike()
+    await right.heal(within=1.0)
+    assert not right.struck
+    assert process.wanted
+
+
+FULL = """
+import pathlib, sys
+from testkit.chaos import mounts
+
+disk = pathlib.Path(sys.argv[1])
+why = mounts.apart()
+if why:
+    print(f"skipped: {why}")
+    sys.exit()
+mounts.mount(disk)
+(disk / "before").write_bytes(b"x" * 1_000_000)
+mounts.fill(disk)
+try:
+    (disk / "more").write_bytes(b"x" * 1_000_000)
+except OSError as error:
+    print(error.strerror)
+mounts.resize(disk, mounts.ROOM)
+(disk / "more").write_bytes(b"x" * 1_000_000)
+print(len((disk / "before").read_bytes()))
+"""
+
+
+def test_a_disk_is_full_until_it_is_given_room_and_nobody_else_sees_it(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "disk")], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    if told.startswith("skipped"):
+        pytest.skip(told.strip())
+    assert told.splitlines() == ["No space left on device", "1000000"]
+    assert list((tmp_path / "disk").iterdir()) == []

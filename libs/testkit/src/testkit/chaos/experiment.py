@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
 from chassis.ids import new_id
 from cli.clients import schemas
 from cli.demo import setting_up
 from cli.demo.organisation import CONTACTS, identity
-from cli.door import Doors, Unanswered
+from cli.door import Doors, Refused, Unanswered
 from cli.reconcile.ledger import Ledger
+from embedded.errors import NotStarted
 from testkit.chaos.auditor import Violation, audit
 from testkit.chaos.catalogue import FAULTS
 from testkit.chaos.evidence import Evidence, gather, per_request
@@ -32,6 +34,7 @@ _LEFT = (
     "SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM wake WHERE at <= clock_timestamp()) + "
     "(SELECT count(*) FROM journal j JOIN relay_cursor c USING (grp) WHERE j.topic IS NOT NULL AND j.seq > c.high)"
 )
+_HINDERS = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NotStarted, Refused, Unanswered)
 _KNOWN = "SELECT 1 FROM {table} WHERE id = $1"
 
 
@@ -138,8 +141,8 @@ async def strike_and_heal(fault: Fault, until: float, result: Result) -> None:
     for act in (fault.strike, last, fault.heal):
         try:
             await act()
-        except AssertionError as hindered:
-            result.said += f" (hindered: {hindered})"
+        except (AssertionError, *_HINDERS) as hindered:
+            result.said += f" (hindered: {hindered!r})"
     result.proof = fault.proof
 
 

@@ -66,12 +66,12 @@ class Skewed(Fault):
         command = [sys.executable, "-m", process.module, "--role", process.role, *where]
         return Child(command, log=process.directory / f"{process.name}.skewed.log", env=environment)
 
-    async def heal(self) -> None:
+    async def heal(self, within: float = BACK_WITHIN) -> None:
         """It must have told a wrong time itself, as long as it has run, and be alive still."""
         twin = self._twin
         if twin is not None:
             with contextlib.suppress(httpx2.HTTPError, AssertionError):
-                wrong = await eventually(self._wrong_by, within=BACK_WITHIN, every=0.5)
+                wrong = await eventually(self._wrong_by, within=within, every=0.5)
                 self.proof = f"it was {wrong:.0f} s off" if twin.returncode is None else ""
             await asyncio.to_thread(twin.stop)
         self._site.watch.start(self._process)
