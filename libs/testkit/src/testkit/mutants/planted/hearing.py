@@ -73,6 +73,15 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=_MACHINE,
     ),
     mutant(
+        "what came to wait during a sweep is forgotten",
+        "L1",
+        _FOLDING,
+        "                self._block(entry, None)\n                self.changes.due_now.add(subject)\n",
+        "                self._block(entry, None)\n",
+        why="a record that began to wait at the wrong moment waits for ever, and its request with it",
+        tests=_MACHINE,
+    ),
+    mutant(
         "a refusal leaves the position where it was",
         "L1",
         _FOLDING,
