@@ -149,6 +149,25 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=f"{_TESTS}/test_subscription.py::test_what_fails_is_repeated_until_it_is_applied_and_then_committed",
     ),
     mutant(
+        "who came to wait too late is not woken",
+        "L2",
+        _FOLDING,
+        "                self._block(entry, None)\n                self.changes.due_now.add(subject)\n",
+        "                self._block(entry, None)\n",
+        why="a record that comes to wait while a sweep decides what it waits for waits for ever",
+        tests=f"{_TESTS}/test_agenda.py::test_what_comes_to_wait_while_a_sweep_decides_what_it_waits_for_flows_too",
+    ),
+    mutant(
+        "a consumer may fail for ever",
+        "L2",
+        _SUBSCRIPTION,
+        "return self.quiet_for > QUIET_TOO_LONG or failing > _FAILING_TOO_LONG",
+        "return self.quiet_for > QUIET_TOO_LONG",
+        why="a heartbeat that died leaves a consumer deaf for longer than half a minute",
+        tests=f"{_TESTS}/test_kafka_errors.py::"
+        "test_a_consumer_is_deaf_for_less_than_thirty_seconds_after_any_error_and_hears_everything",
+    ),
+    mutant(
         "a defective consumer counts as well",
         "L2",
         f"{_CHASSIS}/watched.py",

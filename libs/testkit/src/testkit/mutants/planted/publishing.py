@@ -164,4 +164,13 @@ MUTANTS: tuple[Mutant, ...] = (
         why="a resend tells facts before the relay does, which may still be overtaken",
         tests=f"{_TESTS}/test_resend.py::test_what_is_not_published_yet_is_not_told_by_an_answer_either",
     ),
+    mutant(
+        "an actor without an id cannot be told",
+        "L1",
+        f"{_CHASSIS}/publishing.py",
+        'if who.get("id") else',
+        'if who["id"] else',
+        why="dead letters, asked resends and documents told again are never published",
+        tests=f"{_TESTS}/test_publishing.py",
+    ),
 )
