@@ -89,8 +89,8 @@ def test_where_nothing_is_up_one_plain_line_says_how_to_start_or_name_one(tmp_pa
     told = say("where", "kafka")
     assert (told.exit_code, told.stdout) == (1, "")
     assert told.stderr == (
-        f"throughline: no installation is up here, in {tmp_path}; `throughline up` starts one, "
-        "THROUGHLINE_HOME names another\n"
+        f"throughline: no installation is up here, in {tmp_path}; `throughline up` starts one. "
+        "THROUGHLINE_HOME names another place, THROUGHLINE_KAFKA_BOOTSTRAP an installation that others run\n"
     )
 
 
