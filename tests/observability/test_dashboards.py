@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from chassis import telemetry
 from cli.observability import dashboards
@@ -123,12 +123,3 @@ def test_a_metrics_name_says_its_unit_and_its_help_what_it_is(metric: Any) -> No
         assert found.name.endswith("_seconds")
     allowed = {"route", "method", "status", "aggregate", "gate", "slug", "fact", "topic", "asker", "outcome", "reason"}
     assert set(metric._labelnames) <= allowed
-
-
-@pytest.mark.parametrize("page", sorted((ROOT / "docs/runbooks").glob("*.md")), ids=lambda page: page.name)
-def test_what_a_runbook_names_exists(page: Path) -> None:
-    text = page.read_text()
-    names = set(re.findall(r"`([a-z]+_[a-z_]+_(?:seconds|total|messages|open|in_hand|holes))\b", text))
-    assert names <= measured() | {each.name for each in REGISTRY.collect()}
-    for link in re.findall(r"\]\(([^)#]+\.md)", text):
-        assert (page.parent / link).is_file(), link

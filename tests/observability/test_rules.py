@@ -45,8 +45,14 @@ def test_prometheus_takes_rules_and_configuration() -> None:
 def test_every_service_is_scraped_with_its_name_and_role() -> None:
     (job,) = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]
     assert job["job_name"] == PROMISES.job
-    found = {(each["labels"]["service"], each["labels"]["role"]) for each in job["static_configs"]}
-    assert found == {(name, role) for name in SERVICES for role in ("all", "relay")}
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    ports = {"all": "THROUGHLINE_PORT", "relay": "THROUGHLINE_RELAY_PORT"}
+    found = {(each["labels"]["service"], each["labels"]["role"], *each["targets"]) for each in job["static_configs"]}
+    assert found == {
+        (name, role, f"{name}:{compose[name]['environment'][port]}")
+        for name in SERVICES
+        for role, port in ports.items()
+    }
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda each: each["alert"])

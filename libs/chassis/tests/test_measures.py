@@ -14,6 +14,8 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from chassis import door, telemetry, watching
+from chassis.agenda import Agenda
+from chassis.clock import utc_now
 from chassis.service import Runtime
 from chassis.subscription import oldest_of
 from testkit import toy, toyservice
@@ -108,6 +110,20 @@ async def test_what_cannot_be_decided_is_logged_under_its_subject(runtime: Runti
         await runtime.deciders["tills"].handle_batch([toy.asked(till, toy.Add(1)), toy.asked(till, toy.Explode())])
     (line,) = (each for each in lines if each["event"] == "message_not_decided")
     assert (line["subject"], line["message"]) == (str(till), "Explode")
+
+
+@pytest.mark.servers
+async def test_a_timer_that_fires_is_a_line_too_where_every_decision_is(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = uuid4()
+    await runtime.deciders["tills"].handle_batch([toy.asked(till, toy.Add(1)), toy.asked(till, toy.CountAt(utc_now()))])
+    monkeypatch.setattr(telemetry._level, "isEnabledFor", lambda _: True)
+    agenda = Agenda(runtime.database, runtime.deciders, toy.asked)
+    with capture_logs() as lines:
+        await agenda.sweep()
+    (line,) = (each for each in lines if each["event"] == "decided")
+    assert (line["subject"], line["message"], line["outcome"]) == (str(till), "TimerDue", "applied")
 
 
 @pytest.mark.servers

@@ -269,6 +269,7 @@ class Decider(Generic[S]):
         if failpoints.armed is not None:
             await failpoints.armed.reach("agenda.swept")
         self._written(write)
+        telemetry.decided(self.aggregate.name, batch, outcomes)
         return len(batch)
 
     # -- faults --------------------------------------------------------------------------------------------------
