@@ -93,8 +93,8 @@ def read(directory: Path | None = None) -> Running:
         running = None
     if running is None or not _claimed(place):
         raise Failed(
-            f"no installation is up here, in {place}; `throughline up` starts one. THROUGHLINE_HOME names another place, "
-            "THROUGHLINE_KAFKA_BOOTSTRAP an installation that others run"
+            f"no installation is up here, in {place}; `throughline up` starts one. THROUGHLINE_HOME names another "
+            "place, THROUGHLINE_KAFKA_BOOTSTRAP an installation that others run"
         )
     return running
 
