@@ -43,10 +43,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "timer deleted outside its transaction",
         "L2",
         f"{_CHASSIS}/agenda.py",
-        "            if subjects:\n                if failpoints",
-        "            if subjects:\n"
-        '                await self._database.execute("DELETE FROM wake WHERE subject = ANY($1::uuid[])", subjects)\n'
-        "                if failpoints",
+        "        fired = await decider.sweep(\n",
+        '        await self._database.execute("DELETE FROM wake WHERE subject = ANY($1::uuid[])", subjects)\n'
+        "        fired = await decider.sweep(\n",
         why="a sweep that dies takes its timers along",
         tests=_agenda("a_sweep_that_dies_before_its_commit_loses_no_timer"),
     ),
