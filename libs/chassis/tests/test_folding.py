@@ -62,6 +62,16 @@ def test_a_heard_refusal_moves_the_position_and_nothing_else() -> None:
     assert (entry.heard, entry.state, fold.changes.stated) == ({"other.things": 1}, Till(5, 1), [])
 
 
+def test_what_waits_behind_a_gap_waits_on_while_the_gap_is_there() -> None:
+    fold = fold_of()
+    fold.entries[TILL].blocked = "gap:late.things"
+    gap = fold.take(heard(TILL, Add(1), 3, "late.things", waiting_id=1, waited_since=NOON))
+    behind = fold.take(heard(TILL, Add(1), 1, "other.things", waiting_id=2, waited_since=NOON))
+    fold.unblock([TILL])
+    assert (gap.waiting, behind.waiting, fold.changes.stated) == (True, True, [])
+    assert fold.entries[TILL].blocked == "gap:late.things"
+
+
 def command(number: int) -> Asked:
     """A client's numbered command."""
     return asked(TILL, Add(1), stream="toy.commands.erp", sequence=number, record=b"{}", reply_to="erp", remember=True)

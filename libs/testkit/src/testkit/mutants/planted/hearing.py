@@ -52,7 +52,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "            self._stuck.add((entry.subject, None))\n",
         "            pass\n",
         why="the same, when what waits is tried again",
-        tests=_MACHINE,
+        tests=f"{_TESTS}/test_folding.py",
     ),
     mutant(
         "what waited is never done",
