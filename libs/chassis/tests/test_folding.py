@@ -72,6 +72,15 @@ def test_what_waits_behind_a_gap_waits_on_while_the_gap_is_there() -> None:
     assert fold.entries[TILL].blocked == "gap:late.things"
 
 
+def test_a_request_that_flows_again_wakes_what_came_to_wait_since_the_sweep_read() -> None:
+    fold = fold_of()
+    fold.entries[TILL].blocked = "error"
+    decided = fold.take(heard(TILL, Add(1), 1, waiting_id=1, waited_since=NOON))
+    fold.unblock([TILL])
+    assert not decided.waiting
+    assert (fold.entries[TILL].blocked, fold.changes.due_now) == (None, {TILL})
+
+
 def command(number: int) -> Asked:
     """A client's numbered command."""
     return asked(TILL, Add(1), stream="toy.commands.erp", sequence=number, record=b"{}", reply_to="erp", remember=True)

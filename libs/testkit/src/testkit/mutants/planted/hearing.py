@@ -79,7 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "                self._block(entry, None)\n                self.changes.due_now.add(subject)\n",
         "                self._block(entry, None)\n",
         why="a record that began to wait at the wrong moment waits for ever, and its request with it",
-        tests=_MACHINE,
+        tests=f"{_TESTS}/test_folding.py",
     ),
     mutant(
         "a refusal leaves the position where it was",
