@@ -11,6 +11,7 @@ from chassis.clock import utc_now
 from chassis.decision import Actor, Refused
 from chassis.ids import time_of
 from chassis.journal import to_json
+from contracts.envelope import MAX_HOP
 
 
 class UnknownOutcome(Exception):
@@ -101,6 +102,11 @@ class Asked:
     waiting_id: int | None = None
     waited_since: datetime | None = None
     attempts: int = 0
+
+    @property
+    def next_hop(self) -> int:
+        """How many causes lie before what this message causes; no more than a reader takes."""
+        return min(self.hop + 1, MAX_HOP)
 
     def made_at(self) -> datetime:
         """The message's own time, fixed at the first call."""

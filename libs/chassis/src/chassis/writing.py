@@ -19,7 +19,6 @@ from chassis.ids import derived_id
 from chassis.journal import Encoded, to_json
 from chassis.partition import partition_of
 from chassis.tables import CHASSIS_COLUMNS
-from contracts.envelope import MAX_HOP
 
 
 @dataclass(frozen=True)
@@ -203,7 +202,7 @@ class Writer:
             actor=asked.actor,
             correlation_id=asked.correlation_id,
             causation_id=cause,
-            hop=min(asked.hop + 1, MAX_HOP),
+            hop=asked.next_hop,
             traceparent=asked.traceparent,
             at=asked.made_at(),
         )
