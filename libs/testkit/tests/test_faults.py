@@ -15,9 +15,11 @@ import pytest_asyncio
 
 from cli.running.forked import ForkServer
 from cli.running.services import Process, Watch
+from contracts.registry import SERVICES
 from testkit.chaos.faults import Both, Frozen, Killed, Restarted, ready, state_of
 from testkit.chaos.operators import Scaled
 from testkit.chaos.places import AtFailpoint, PausedAt
+from testkit.chaos.site import Addresses
 from testkit.chaos.skewed import Skewed, library
 from testkit.eventually import eventually
 
@@ -172,6 +174,16 @@ async def test_a_wrong_clock_is_proved_by_what_the_process_says_and_gone_when_it
     await right.heal(within=1.0)
     assert not right.struck
     assert process.wanted
+
+
+async def test_a_door_that_moved_is_found_where_it_is_now(site: Site) -> None:
+    process = site.watch.processes["one-worker"]
+    addresses = Addresses({"intake": process})
+    assert addresses["intake"] == process.address
+    process.port += 1
+    assert addresses["intake"] == process.address
+    assert list(addresses) == list(SERVICES)
+    assert len(addresses) == len(SERVICES)
 
 
 FULL = """

@@ -15,7 +15,7 @@ from cli.demo.player import Player
 from cli.demo.scenario import Life
 from testkit.chaos.faults import Fault
 from testkit.chaos.operations import DUE, RecordingCrm, RecordingDoors
-from testkit.chaos.site import Site
+from testkit.chaos.site import Addresses, Site
 
 _CARELESS = 0.2
 _ABOUT_TO_BREACH = 0.4
@@ -72,7 +72,7 @@ class Load:
                 tokens[login] = site.token(login, setting_up.scopes_of(login))
             return tokens[login]
 
-        services = site.running().services
+        services = Addresses(site.watch.processes)
         careful = RecordingDoors(operations, services, token, patience=90.0, connections=512)
         careless = RecordingDoors(operations, services, token, patience=0.0, connections=512)
         self._doors = (careful, careless)

@@ -1,7 +1,7 @@
 """An installation for chaos: every role a process of its own, its servers behind proxies where links are to fail."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from chassis.provision import Provided
@@ -24,6 +24,22 @@ APART: Roles = {
 TOGETHER: Roles = dict.fromkeys(SERVICES, ("all",))
 """Two processes a service, the relay apart, as embedded use has it."""
 _AT_ONCE = 4
+
+
+class Addresses(Mapping[str, str]):
+    """Where each service's door is now: one that was killed before it said its port comes back at another."""
+
+    def __init__(self, processes: Mapping[str, Process]) -> None:
+        self._processes = processes
+
+    def __getitem__(self, service: str) -> str:
+        return self._processes[service].address
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SERVICES)
+
+    def __len__(self) -> int:
+        return len(SERVICES)
 
 
 class Site(Installation):
