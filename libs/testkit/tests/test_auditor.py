@@ -308,6 +308,13 @@ def test_a_planted_violation_is_found(evidence: Evidence, invariant: str, name: 
     assert all(violation.where and violation.evidence for violation in found)
 
 
+def test_a_mail_whose_attempt_has_time_left_is_on_its_way(evidence: Evidence) -> None:
+    without("notifications.message-accepted")(evidence)
+    assert "not-sent" in {violation.name for violation in audit(evidence)}
+    row("notifications", due=NOON, wakes=NOON)(evidence)
+    assert "not-sent" not in {violation.name for violation in audit(evidence)}
+
+
 def test_a_little_more_than_before_is_no_leak(evidence: Evidence) -> None:
     held = {"intake": Held(8, ENOUGH_KIB, 44 + SPARE_FILES)}
     kept(processes=held, sessions=22, tables={"billing.waiting": 55_000 + SPARE_BYTES})(evidence)

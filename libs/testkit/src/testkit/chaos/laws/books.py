@@ -30,10 +30,11 @@ def ledger_of(facts: list[Heard]) -> Ledger:
 
 
 def _orphans(subject: str, evidence: Evidence) -> Iterator[Broken]:
-    """After quiescence nothing is on its way any more."""
+    """After quiescence nothing is on its way any more, but for mails whose attempt has time left to be answered."""
+    trying = {row.subject for row in evidence.shelves["notifications"].rows if row.due is not None}
     orphans = ledger_of(evidence.facts).orphans(_LATER, lambda service, fact: True, timedelta(0))
     for orphan in orphans:
-        if orphan.slug in _SLUGS[subject]:
+        if orphan.slug in _SLUGS[subject] and not (orphan.slug == "not-sent" and orphan.subject in trying):
             yield orphan.slug, f"{orphan.number or orphan.subject}", orphan.cause
 
 
