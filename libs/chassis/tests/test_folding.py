@@ -104,7 +104,7 @@ def test_a_clients_earlier_number_is_waited_for() -> None:
 def test_ids_that_a_message_makes_are_the_same_whenever_it_is_decided() -> None:
     one = asked(TILL, Add(1))
     documents = Documents(Database("postgresql://nowhere"))
-    first, again = (Lookup(documents, lambda kind, key: None, {}, {}, one) for _ in range(2))
+    first, again = (Lookup(documents, Reading(NOON, {}, {}, {}, {}, {}, {}), {}, one) for _ in range(2))
     assert first.new_id() == again.new_id() != first.new_id(1)
 
 

@@ -1,6 +1,8 @@
 """Commands of a service: one declaration serves the HTTP route and the clients' inbound topics alike."""
 
+import asyncio
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import orjson
-import structlog
 from starlette.routing import Route, compile_path
 from starlette.types import Receive, Scope, Send
 
@@ -36,8 +37,6 @@ ONLY_INBOUND = ("actor", "effective_at", "expected_version")
 
 _ETAG = re.compile(rb'^(?:W/)?"(\d{1,18})"$')
 _KEY = re.compile(rb"^[\x21-\x7e]{1,255}$")
-
-log = structlog.get_logger(__name__)
 
 C = TypeVar("C", bound=Command)
 Translate = Callable[[C, Caller], Any]
@@ -185,8 +184,8 @@ class _Endpoint:
             expect=expect,
         )  # fmt: skip
         outcome = await self._decider.handle(asked)
-        if prefer and isinstance(outcome.refused, Unknown) and await self._appears(subject, prefer, scope):
-            outcome = await self._decider.handle(asked)
+        if prefer and isinstance(outcome.refused, Unknown):
+            outcome = await self._in_time(outcome, asked, prefer, scope)
         await self._answer(outcome, scope, receive, send)
 
     def _command(self, body: bytes, path: Mapping[str, str]) -> Command:
@@ -222,12 +221,14 @@ class _Endpoint:
         except ValueError:
             raise Problem("not-found") from None
 
-    async def _appears(self, subject: UUID, prefer: str, scope: Scope) -> bool:
-        """Wait for what is not here yet, as long as the caller likes; whether it came."""
-        if self._declared.creates:
-            return False
-        with telemetry.waited_for(scope):
-            return await positions.appear(self._runtime, self._declared.into, subject, prefer)
+    async def _in_time(self, outcome: Outcome, asked: Asked, prefer: str, scope: Scope) -> Outcome:
+        """The outcome once everything is known here, or when the caller likes to wait no longer."""
+        deadline = time.monotonic() + positions.seconds_of(prefer)
+        while isinstance(outcome.refused, Unknown) and not self._declared.creates and time.monotonic() < deadline:
+            with telemetry.waited_for(scope):
+                await asyncio.sleep(0.1)
+            outcome = await self._decider.handle(asked)
+        return outcome
 
     async def _answer(self, outcome: Outcome, scope: Scope, receive: Receive, send: Send) -> None:
         if outcome.error is not None:

@@ -109,7 +109,13 @@ class Decider(Generic[S]):
 
     async def _fold(self, batch: Sequence[Asked], reading: Reading[S]) -> tuple[Fold[S], list[Outcome]]:
         fold, outcomes = self._decide(batch, reading)
-        if fold.missed and await self._documents.fetch(fold.missed):
+        sought: set[tuple[str, str]] = set()
+        while missed := sorted(set(fold.missed) - sought):  # what is found may name more
+            sought.update(missed)
+            found = await self._documents.fetch(missed)
+            if not found:
+                break
+            reading.documents.update(found)
             fold, outcomes = self._decide(batch, reading)
         if failpoints.armed is not None:
             await failpoints.armed.reach("batch.decided")

@@ -71,11 +71,13 @@ class Refused(Exception):
 class Unknown(Refused):
     """It names a request or a document that is not known here (yet).
 
-    From Kafka the message waits up to 60 s for it and is refused then; over HTTP it is a 404.
+    From Kafka the message waits up to 60 s for it and is refused then, at once where `may_come` is false; over HTTP it
+    is a 404.
     """
 
     slug = "unknown"
     status = 404
+    may_come: ClassVar[bool] = True
 
 
 class Forbidden(Refused):

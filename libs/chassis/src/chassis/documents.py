@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -14,6 +14,9 @@ from chassis.asked import Asked
 from chassis.database import Database
 from chassis.decision import Unknown
 from chassis.ids import derived_id
+
+if TYPE_CHECKING:
+    from chassis.reading import Reading
 
 _REFRESH_SECONDS = 2.0
 _OVERLAP = timedelta(seconds=15)
@@ -109,11 +112,11 @@ class Documents:
                 self._keep(await self._database.read(_CHANGED, kinds, self._since - _OVERLAP))
             self._fresh_until = time.monotonic() + _REFRESH_SECONDS
 
-    async def fetch(self, keys: Sequence[tuple[str, str]]) -> bool:
-        """Read single documents of cached kinds past the cache; whether any of them was there."""
+    async def fetch(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
+        """Read single documents past the cache, which keeps those of cached kinds; those that were there, as JSON."""
         rows = await self._database.read(_ONE, [kind for kind, _ in keys], [key for _, key in keys])
         self._keep(rows)
-        return bool(rows)
+        return {(kind, key): doc for kind, key, doc, _ in rows}
 
     def _keep(self, rows: Iterable[Any]) -> None:
         for kind, key, doc, changed_at in rows:
@@ -154,31 +157,31 @@ class Documents:
 class Lookup:
     """`Known` for one message of a batch."""
 
-    __slots__ = ("_asked", "_documents", "_holders", "_numbers", "_read", "missed")
+    __slots__ = ("_asked", "_documents", "_numbers", "_reading", "missed")
 
     def __init__(
-        self,
-        documents: Documents,
-        read: Callable[[str, str], Any | None],
-        holders: dict[str, UUID],
-        numbers: dict[str, list[int]],
-        asked: Asked,
+        self, documents: Documents, reading: "Reading[Any]", numbers: dict[str, list[int]], asked: Asked
     ) -> None:
         self._documents = documents
-        self._read = read
-        self._holders = holders
+        self._reading = reading
         self._numbers = numbers
         self._asked = asked
         self.missed: list[tuple[str, str]] = []
+        """Documents that were asked for and not read yet."""
 
     def get(self, kind: str, id: object) -> Any | None:
         key = str(id)
-        if self._documents.is_cached(kind):
-            found = self._documents.cached(kind, key)
-            if found is None:
-                self.missed.append((kind, key))
-            return found
-        return self._read(kind, key)
+        found = self._documents.cached(kind, key) if self._documents.is_cached(kind) else self._read(kind, key)
+        if found is None and (kind, key) not in self._reading.documents and kind not in self._documents.own_tables:
+            self.missed.append((kind, key))
+        return found
+
+    def _read(self, kind: str, key: str) -> Any | None:
+        doc = self._reading.documents.get((kind, key))
+        if doc is not None:
+            return self._documents.read(kind, doc)
+        doc = self._reading.own.get((kind, key))
+        return None if doc is None else self._documents.read_own(kind, doc)
 
     def require(self, kind: str, id: object) -> Any:
         found = self.get(kind, id)
@@ -187,7 +190,7 @@ class Lookup:
         return found
 
     def holder(self, claim: str) -> UUID | None:
-        return self._holders.get(claim)
+        return self._reading.holders.get(claim)
 
     def number(self, series: str) -> int:
         return self._numbers[series].pop()

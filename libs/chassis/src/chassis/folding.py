@@ -122,7 +122,7 @@ class Fold(Generic[S]):
 
     def _decide(self, entry: Entry[S], asked: Asked) -> Outcome:
         aggregate, state = self.aggregate, entry.state
-        lookup = Lookup(self._documents, self._read, self._reading.holders, self._numbers, asked)
+        lookup = Lookup(self._documents, self._reading, self._numbers, asked)
         try:
             facts = aggregate.decide(state, asked.message, self.now, lookup)
         except Unknown as unknown:
@@ -162,13 +162,6 @@ class Fold(Generic[S]):
     @staticmethod
     def _answers(asked: Asked) -> bool:
         return asked.stream is None or asked.remember or asked.reply_to is not None
-
-    def _read(self, kind: str, key: str) -> Any | None:
-        doc = self._reading.documents.get((kind, key))
-        if doc is not None:
-            return self._documents.read(kind, doc)
-        doc = self._reading.own.get((kind, key))
-        return None if doc is None else self._documents.read_own(kind, doc)
 
     def _answer(self, asked: Asked, outcome: Outcome) -> None:
         if asked.remember or asked.reply_to is not None:
@@ -235,7 +228,7 @@ class Fold(Generic[S]):
     # -- what cannot be decided ----------------------------------------------------------------------------------
 
     def _refused(self, entry: Entry[S], asked: Asked, refused: Refused) -> Outcome:
-        if isinstance(refused, Unknown) and asked.record is not None and not self._waited(asked):
+        if isinstance(refused, Unknown) and refused.may_come and asked.record is not None and not self._waited(asked):
             return self._postpone(entry, asked, "unknown", refused.detail)
         self._heard(entry, asked)
         self._settle_waiting(asked)

@@ -73,13 +73,3 @@ async def _reached(runtime: "Runtime", topic: str, subject: str, sequence: int) 
         query = "SELECT 1 FROM documents WHERE kind = ANY($1::text[]) AND id = $2 AND sequence >= $3"
         return bool(await runtime.database.read(query, kinds, subject, sequence))
     return False
-
-
-async def appear(runtime: "Runtime", aggregate: Aggregate[Any], subject: UUID, prefer: str | None) -> bool:
-    """Wait, as long as `Prefer` allows, for a request that is on its way here; whether it is here."""
-    deadline = time.monotonic() + seconds_of(prefer)
-    while time.monotonic() < deadline:
-        if await runtime.database.fetch(_heard_by(aggregate.table), id=subject):
-            return True
-        await asyncio.sleep(0.05)
-    return False

@@ -146,6 +146,10 @@ async def test_S35_who_has_nothing_to_do_with_a_request_does_not_find_it(desk: D
             answer = await desk.house.get(who, f"/requests/{REQUEST}{path}")
             assert answer.status_code == status, (who, path)
     assert (await desk.house.get("olga", f"/requests/{CARLA}")).status_code == 404
+    for who in ("stan", "carl"):
+        refused = await desk.no("POST", f"/requests/{REQUEST}/messages", {"text": "mine?"}, by=who)
+        assert refused == (404, "no-such-request")
+        assert refused == await desk.no("POST", f"/requests/{CARLA}/messages", {"text": "mine?"}, by=who)
 
 
 async def test_S101_contacts_of_an_organisation_that_shares_see_each_others_requests(desk: Desk) -> None:

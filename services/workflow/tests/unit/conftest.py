@@ -101,6 +101,10 @@ class Case:
         self.facts.extend(stated)
         return stated
 
+    def learn(self, kind: str, document: Any, id: UUID) -> None:
+        """Know a document of another service."""
+        self._documents[kind, str(id)] = document
+
     def later(self, **by: float) -> "Case":
         """Let time pass."""
         self.now += timedelta(**by)

@@ -61,7 +61,7 @@ def test_S12_the_contact_cancels_and_does_nothing_else(opened: Any) -> None:
     for outcome in ("resolved", "unresolved"):
         with pytest.raises(refusals.NotYours):
             case.ask(Close(outcome, None, None, case.contact))
-    with pytest.raises(refusals.NotYours):
+    with pytest.raises(refusals.NoSuchRequest):
         case.ask(Close("cancelled", None, None, case.other_contact))
     assert case.ask(Close("cancelled", None, None, case.contact))
 

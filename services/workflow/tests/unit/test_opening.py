@@ -93,7 +93,7 @@ def test_an_unknown_stage_rejects_the_submission_for_good(opened: Any) -> None:
     [rejected] = case.facts
     assert rejected.reason == "no-such-stage"
     with pytest.raises(refusals.SubmissionRejected):
-        case.ask(Progress(None, case.owner))
+        case.ask(Progress(None, case.boss))
 
 
 def test_an_unknown_version_of_the_queue_may_still_come(opened: Any) -> None:

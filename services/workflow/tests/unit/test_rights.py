@@ -1,6 +1,7 @@
 """Who may do what: the owner, the Owner role, the team, the contact, everybody else."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -8,12 +9,14 @@ from chassis.decision import Forbidden, Unknown
 from testkit.deciding import NOON
 from workflow.domain import facts, refusals
 from workflow.domain.actions import available
+from workflow.domain.lifecycle import decide
 from workflow.domain.messages import (
     AddNote,
     Assign,
     ChangePriority,
     Close,
     Edit,
+    GoLive,
     PostMessage,
     Progress,
     Regress,
@@ -22,6 +25,7 @@ from workflow.domain.messages import (
     TakeOver,
     Wait,
 )
+from workflow.domain.records import Contact, Organisation
 
 WRITES = (
     lambda actor: Progress(None, actor),
@@ -62,15 +66,44 @@ def test_S34_the_owner_and_the_owner_role_may_edit(case: Any, who: str, write: A
     assert not is_forbidden(case, write(getattr(case, who)))
 
 
-@pytest.mark.parametrize("who", ["mate", "stranger", "gone", "contact", "other_contact"])
+@pytest.mark.parametrize("who", ["mate", "contact"])
 @pytest.mark.parametrize("write", WRITES)
 def test_S34_nobody_else_may(case: Any, who: str, write: Any) -> None:
     assert is_forbidden(case, write(getattr(case, who)))
 
 
+@pytest.mark.parametrize("who", ["stranger", "gone", "other_contact"])
+@pytest.mark.parametrize(
+    "write", [*WRITES, lambda actor: AddNote("?", actor), lambda actor: TakeOver(actor), lambda actor: GoLive(actor)]
+)
+@pytest.mark.parametrize("closed", [False, True])
+def test_S35_who_may_not_see_a_request_is_told_that_there_is_none(
+    case: Any, who: str, write: Any, closed: bool
+) -> None:
+    if closed:
+        case.ask(Close("unresolved", None, None, case.boss))
+    with pytest.raises(refusals.NoSuchRequest) as hidden:
+        case.ask(write(getattr(case, who)))
+    with pytest.raises(refusals.NoSuchRequest) as absent:
+        decide(None, write(getattr(case, who)), NOON, case.known)
+    assert (hidden.value.slug, hidden.value.status) == (absent.value.slug, absent.value.status)
+    assert (hidden.value.detail, hidden.value.facts) == (absent.value.detail, absent.value.facts)
+    assert (hidden.value.may_come, absent.value.may_come) == (False, True)
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_S101_a_colleague_who_sees_the_request_is_told_that_it_is_not_theirs(opened: Any, shares: bool) -> None:
+    acme = UUID(int=7)
+    case = opened(organisation_id=acme)
+    case.learn("contact", Contact(case.other_contact.id, acme), case.other_contact.id)
+    case.learn("organisation", Organisation(acme, share_requests=shares), acme)
+    with pytest.raises(refusals.NotYours if shares else refusals.NoSuchRequest):
+        case.ask(PostMessage("me too", case.other_contact))
+
+
 @pytest.mark.parametrize(
     ("who", "may"),
-    [("owner", True), ("mate", True), ("boss", True), ("stranger", False), ("gone", False), ("contact", False)],
+    [("owner", True), ("mate", True), ("boss", True), ("contact", False)],
 )
 def test_S45_notes_are_written_by_owner_and_team(case: Any, who: str, may: bool) -> None:
     assert is_forbidden(case, AddNote("next step: call", getattr(case, who))) is not may
@@ -78,15 +111,13 @@ def test_S45_notes_are_written_by_owner_and_team(case: Any, who: str, may: bool)
 
 @pytest.mark.parametrize(
     ("who", "may"),
-    [("owner", False), ("mate", True), ("boss", True), ("stranger", False), ("gone", False), ("contact", False)],
+    [("owner", False), ("mate", True), ("boss", True), ("contact", False)],
 )
 def test_S35_team_members_take_over(case: Any, who: str, may: bool) -> None:
     assert is_forbidden(case, TakeOver(getattr(case, who))) is not may
 
 
-@pytest.mark.parametrize(
-    ("who", "may"), [("owner", True), ("boss", True), ("contact", True), ("mate", False), ("other_contact", False)]
-)
+@pytest.mark.parametrize(("who", "may"), [("owner", True), ("boss", True), ("contact", True), ("mate", False)])
 def test_S9_messages_are_between_the_contact_and_who_works_on_it(case: Any, who: str, may: bool) -> None:
     assert is_forbidden(case, PostMessage("hello", getattr(case, who))) is not may
 
@@ -108,7 +139,7 @@ def test_S106_assigning_names_what_changes_and_keeps_the_rest(case: Any) -> None
 
 def test_owner_change_takes_effect_at_once(case: Any) -> None:
     case.ask(Assign({"owner_id": case.stranger.id}, case.owner))
-    with pytest.raises(refusals.NotYours):
+    with pytest.raises(refusals.NoSuchRequest):
         case.ask(Progress(None, case.owner))
     assert case.ask(Progress(None, case.stranger))
 

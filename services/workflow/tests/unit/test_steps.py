@@ -71,7 +71,7 @@ def test_S57_every_entry_of_a_stage_is_a_visit_of_its_own(opened: Any) -> None:
 def test_S2_a_step_of_the_client_is_completed_by_the_contact(opened: Any, definition: Definition) -> None:
     new, triage, *rest = definition.stages
     case = opened(queue={"stages": (new, changed(triage, assignee="client"), *rest)}, stage="Triage")
-    with pytest.raises(refusals.NotYours):
+    with pytest.raises(refusals.NoSuchRequest):
         case.ask(Progress(None, case.other_contact))
     assert case.ask(Progress(None, case.contact))[0].to_stage == "Work"
     with pytest.raises(refusals.NotYours):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from chassis.decision import Actor, Known, Refused
 from workflow.domain import messages
-from workflow.domain.lifecycle import decide
+from workflow.domain.lifecycle import decide_for_viewer
 from workflow.domain.records import Definition
 from workflow.domain.state import ServiceRequest
 
@@ -42,7 +42,7 @@ def _probes(request: ServiceRequest, definition: Definition, actor: Actor) -> di
 
 def _refusal(request: ServiceRequest, probe: object, now: datetime, known: Known) -> str | None:
     try:
-        decide(request, probe, now, known)
+        decide_for_viewer(request, probe, now, known)
     except Refused as refused:
         return refused.slug
     return None

@@ -19,7 +19,14 @@ def decide(request: ServiceRequest | None, message: Any, now: datetime, known: K
     if isinstance(message, messages.Open):
         return open_request(request, message, now, known)
     if request is None:
-        raise NoSuchRequest("no such request was opened here")
+        raise NoSuchRequest(rights.NOT_HERE)
+    if type(message) in _ASKED and not rights.is_its_contact(message.actor, request):
+        rights.need_sight(message.actor, known, request)
+    return decide_for_viewer(request, message, now, known)
+
+
+def decide_for_viewer(request: ServiceRequest, message: Any, now: datetime, known: Known) -> Sequence[Any]:
+    """The same of a request that is here, for somebody who may see it."""
     rights.need_accepted(request)
     turn = Turn(request, _effective_at(request, message), now, known)
     turn.settle()

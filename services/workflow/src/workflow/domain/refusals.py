@@ -9,6 +9,12 @@ class NoSuchRequest(Unknown):
     slug = "no-such-request"
 
 
+class NotToBeSeen(NoSuchRequest):
+    """The request is here and the actor may not see it: answered as one that is not here, which nobody waits for."""
+
+    may_come = False
+
+
 class NoSuchPerson(Unknown):
     """Nobody of the staff has this id."""
 

@@ -4,10 +4,11 @@ from uuid import UUID
 
 from chassis.decision import Actor, Known
 from workflow.domain.records import Person, Stage
-from workflow.domain.refusals import AlreadyClosed, NotYours, SubmissionRejected
+from workflow.domain.refusals import AlreadyClosed, NotToBeSeen, NotYours, SubmissionRejected
 from workflow.domain.state import REJECTED, ServiceRequest
 
 PERSON, CONTACT, CLIENT, SYSTEM = "person", "contact", "client", "system"
+NOT_HERE = "no such request was opened here"
 SEES_ALL = frozenset({"owner", "admin"})
 
 
@@ -71,6 +72,22 @@ def may_complete(actor: Actor, person: Person | None, request: ServiceRequest, s
     if may_edit(actor, person, request):
         return True
     return stage.assignee == "client" and is_its_contact(actor, request)
+
+
+def need_sight(actor: Actor, known: Known, request: ServiceRequest) -> None:
+    """Refuse who may not even see it, in the words for what is not here."""
+    if not may_view(actor, person_of(actor, known), request, _shared_organisation(actor, known)):
+        raise NotToBeSeen(NOT_HERE)
+
+
+def _shared_organisation(actor: Actor, known: Known) -> UUID | None:
+    """The contact's organisation, when its contacts see each other's requests."""
+    contact = known.get("contact", actor.id) if actor.kind == CONTACT else None
+    if contact is None or contact.organisation_id is None:
+        return None
+    organisation = known.get("organisation", contact.organisation_id)
+    shares = organisation is not None and organisation.share_requests
+    return contact.organisation_id if shares else None
 
 
 def need_edit(actor: Actor, known: Known, request: ServiceRequest) -> None:
