@@ -1,7 +1,7 @@
 """Fields: what is let in, at both sides of each bound."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from contracts import billing, intake, workflow
 from contracts.base import ActorRef, Money, Problem
-from contracts.fields import CUSTOM_BYTES
+from contracts.fields import CUSTOM_BYTES, Day
 from contracts.money import exponent
 from contracts.policy import Policy
 
@@ -49,6 +49,19 @@ def test_NUL_and_control_characters_are_refused_everywhere(text: str) -> None:
     assert refused(custom={"deep": {text: 1}})
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069"])
+def test_signs_that_turn_or_end_a_line_are_refused_in_one_line_texts(sign: str) -> None:
+    assert refused(summary=f"a{sign}b")
+    assert not refused(description=f"a{sign}b")
+    with pytest.raises(ValidationError):
+        intake.RegisterContact(name=f"a{sign}b")
+
+
+@pytest.mark.parametrize("sign", ["\u2027", "\u202f", "\u2065", "\u206a", "\u200f", "\u00a0"])
+def test_their_neighbours_are_allowed(sign: str) -> None:
+    assert not refused(summary=f"a{sign}b")
+
+
 @pytest.mark.parametrize("text", ["line\nline", "tab\tstop", "dos\r\n", "line\n"])
 def test_layout_is_allowed_in_long_texts_only(text: str) -> None:
     assert not refused(description=text)
@@ -58,7 +71,8 @@ def test_layout_is_allowed_in_long_texts_only(text: str) -> None:
 
 @given(st.text(max_size=200))
 def test_a_summary_passes_exactly_when_it_is_not_empty_and_holds_no_control_character(text: str) -> None:
-    control = any(c < " " or "\x7f" <= c <= "\x9f" for c in text)
+    control = any(c < " " or "\x7f" <= c <= "\x9f" or c in "\u2028\u2029\u202a\u202b\u202c\u202d\u202e" for c in text)
+    control = control or any("\u2066" <= c <= "\u2069" for c in text)
     assert refused(summary=text) is (control or not text)
 
 
@@ -112,9 +126,27 @@ def test_a_time_is_the_same_moment_held_in_utc(naive: datetime, minutes: int) ->
     assert held.tzinfo is UTC
 
 
-@pytest.mark.parametrize("at", ["2026-11-23T07:02:11", 1_790_000_000, 1.5, "yesterday", "", "2026-11-23", True])
+@pytest.mark.parametrize(
+    "at",
+    ["2026-11-23T07:02:11", 1_790_000_000, "1790000000", "1790000000.5", 1.5, "yesterday", "", "2026-11-23", True],
+)
 def test_a_time_without_offset_or_as_a_number_is_refused(at: object) -> None:
     assert refused(received_at=at)
+
+
+@pytest.mark.parametrize("at", ["2026-11-23T07:02:11Z", "2026-11-23t07:02:11.25z", "2026-11-23 07:02:11+01:00"])
+def test_a_time_is_taken_as_rfc_3339_has_it(at: str) -> None:
+    assert not refused(received_at=at)
+
+
+@pytest.mark.parametrize(("day", "taken"), [("2026-11-23", True), ("1790035200", False), (1_790_035_200, False)])
+def test_a_day_is_no_number_either(day: object, taken: bool) -> None:
+    adapter: TypeAdapter[date] = TypeAdapter(Day)
+    if taken:
+        assert adapter.validate_python(day) == date(2026, 11, 23)
+    else:
+        with pytest.raises(ValidationError):
+            adapter.validate_python(day)
 
 
 @pytest.mark.parametrize("at", ["1970-01-01T00:00:00+14:00", "2199-12-31T23:59:59-14:00"])

@@ -51,6 +51,7 @@ REQUESTS = [
     post(400, "idempotency-key-missing", headers={"idempotency-key": None}),
     post(400, "idempotency-key-missing", headers={"idempotency-key": "two words"}),
     get(400, "bad-cursor", f"{TILL}?after=nonsense"),
+    get(400, "bad-cursor", "/toy/v1/tills?after=W1sidSIsMV1d"),
     post(401, "unauthenticated", headers={"authorization": "Bearer no.to.ken"}),
     get(401, "unauthenticated", TILL, authorization="Basic YW5uOg=="),
     post(403, "insufficient-scope", headers={"authorization": "READER"}),

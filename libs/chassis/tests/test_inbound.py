@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chassis.asked import Turned
 from chassis.clients import Client, client_id
 from chassis.decision import Actor
-from chassis.ids import new_id
+from chassis.ids import key_id, new_id
 from chassis.inbound import Arrived, DeadCommand, RefusedCommand, inbound, revive
 from testkit import toy
 from testkit.toyservice import COMMANDS
@@ -109,6 +109,10 @@ def test_a_waiting_command_that_is_not_taken_any_more_is_refused_to_its_sender(
     again = revive(COMMANDS, waiting_row(head, body))
     assert isinstance(again.message, Turned)
     assert (again.message.refused.slug, again.reply_to, again.waiting_id) == (slug, "erp", 1)
+
+
+def test_no_command_takes_the_id_of_an_idempotency_key() -> None:
+    assert refusal(taken(ERP, headers(id=str(key_id("client|erp", "k1"))), {"amount": 1})) == "invalid"
 
 
 def test_an_actor_counts_only_from_who_may_act_for_others() -> None:

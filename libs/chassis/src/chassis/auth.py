@@ -35,6 +35,7 @@ MAPPED_SECONDS = 3.0
 """How long the person, contact or client behind it is believed to be as it was read."""
 _REMEMBERED = 20_000
 _TOKEN_LIMIT = 8 << 10
+_LAST_SECOND = 1e12
 _REFRESH_SECONDS = 600.0
 _REFRESH_AT_MOST_EVERY = 30.0
 _BY_LOGIN = (
@@ -174,20 +175,25 @@ class Verifier:
     def _claims(self, claims: dict[str, Any]) -> Principal:
         now = utc_now().timestamp()
         audience = claims.get("aud")
-        subject, expires_at = claims.get("sub"), claims.get("exp")
+        subject, expires_at = claims.get("sub"), claims.get("exp", 0)
         if claims.get("iss") != self._issuer:
             raise unauthenticated("the token is from another issuer")
-        if self._audience not in ([audience] if isinstance(audience, str) else audience or []):
+        if self._audience not in (audience if isinstance(audience, list) else [audience]):
             raise unauthenticated("the token is for another audience")
-        if not isinstance(expires_at, int | float) or expires_at + SKEW_SECONDS <= now:
+        if not _is_time(expires_at) or expires_at + SKEW_SECONDS <= now:
             raise unauthenticated("the token has expired")
         for name in ("nbf", "iat"):
             since = claims.get(name, 0)
-            if not isinstance(since, int | float) or since - SKEW_SECONDS > now:
+            if not _is_time(since) or since - SKEW_SECONDS > now:
                 raise unauthenticated("the token is not valid yet")
         if not isinstance(subject, str) or not 0 < len(subject) <= 255:
             raise unauthenticated("the token names nobody")
         return Principal(self._issuer, subject, _scopes(claims), float(expires_at))
+
+
+def _is_time(claim: Any) -> bool:
+    """Whether it is a number of seconds that a clock may show; infinity and what is no number are none."""
+    return isinstance(claim, int | float) and abs(claim) < _LAST_SECOND
 
 
 def _kid(token: str) -> str | None:

@@ -8,6 +8,8 @@ from uuid import UUID, uuid5
 import uuid_utils
 
 _PRINCIPALS = UUID("0d5d9b9c-6a53-5d1c-9a0e-3b7c52a1f6b4")
+KEYS = 8
+"""The version (RFC 9562) of ids made of idempotency keys, which is refused from clients: none takes another's key."""
 _RANDOM_BITS = (1 << 74) - 1
 
 
@@ -17,8 +19,9 @@ def new_id() -> UUID:
 
 
 def key_id(principal: str, key: str) -> UUID:
-    """The message id of an idempotency key: equal for equal (principal, key)."""
-    return uuid5(_PRINCIPALS, f"{len(principal)}:{principal}{key}")
+    """The message id of an idempotency key: equal for equal (principal, key), and of a kind that no command brings."""
+    hashed = uuid5(_PRINCIPALS, f"{len(principal)}:{principal}{key}")
+    return UUID(int=hashed.int & ~(0xF << 76) | KEYS << 76)
 
 
 def time_of(identifier: UUID) -> datetime | None:

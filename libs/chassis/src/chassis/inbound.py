@@ -14,7 +14,7 @@ from chassis.auth import Caller
 from chassis.clients import Client
 from chassis.commands import Commands, Declared, check_history, subject_of_new, with_subject
 from chassis.decision import Actor, Refused
-from chassis.ids import time_of
+from chassis.ids import KEYS, time_of
 from chassis.problems import Problem
 from contracts import envelope
 from contracts.base import Command
@@ -80,6 +80,8 @@ def inbound(
     try:
         if registered is None:
             raise Problem("unknown-caller", f"{client} is no registered client of this service")
+        if said.id.version == KEYS:
+            raise Problem.invalid({"/id": f"a command's id is no UUID of version {KEYS}"})
         declared = _declared(commands, registered, said, key)
         if said.hop > MAX_HOP:
             raise Problem("too-many-hops", f"{said.hop} causes lie before it")

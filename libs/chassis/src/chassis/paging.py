@@ -104,7 +104,7 @@ def decode(cursor: str) -> tuple[Any, ...]:
     try:
         values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         return tuple(_READ[each[0]](each[1]) if isinstance(each, list) else each for each in values)
-    except (ValueError, KeyError, IndexError, TypeError, ArithmeticError):
+    except (ValueError, KeyError, IndexError, TypeError, ArithmeticError, AttributeError):
         raise Problem("bad-cursor", "`after` is no cursor") from None
 
 

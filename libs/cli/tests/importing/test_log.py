@@ -54,6 +54,7 @@ def test_a_row_becomes_a_change_with_its_line_and_its_time_in_utc(tmp_path: Path
         ("7,2026-06-01,open,,smoke,1\n", "field-empty"),
         ("7,2026-06-01,open,Jane," + "x" * 201 + ",1\n", "too-long"),
         ("7,2026-06-01,open,Ja\x07ne,smoke,1\n", "control-character"),
+        ("7,2026-06-01,open,Ja\u202ene,smoke,1\n", "control-character"),
     ],
 )
 def test_an_unreadable_row_is_listed_with_line_and_reason_and_the_rest_goes_on(

@@ -17,8 +17,8 @@ CUSTOM_KEYS = 50
 FIRST_YEAR, LAST_YEAR = 1969, 2200
 """Outside: no time of a request lies further away, and sums with it must not leave the calendar."""
 
-NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
-"""One line: no control character at all."""
+NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
+"""One line: no control character at all, nothing that ends a line, nothing that turns the direction of what follows."""
 NO_CONTROLS_BUT_LAYOUT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 """Several lines: tab, line feed and carriage return are allowed."""
 
@@ -43,10 +43,15 @@ class Known:
         return handler(core) | {"x-known-values": list(self.values)}
 
 
-def _text(value: Any) -> Any:
-    if isinstance(value, int | float):
-        raise ValueError("a time is an RFC 3339 string, not a number")
-    return value
+def _written_as(form: re.Pattern[str], what: str) -> BeforeValidator:
+    """Take a text of this form alone: Pydantic would read a number, in digits too, as seconds since 1970."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, int | float) or (isinstance(value, str) and form.match(value) is None):
+            raise ValueError(f"{what} is an RFC 3339 string")
+        return value
+
+    return BeforeValidator(check)
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -119,11 +124,11 @@ Rate = Annotated[str, StringConstraints(pattern=r"^(0|1)(\.[0-9]{1,6})?$")]
 
 Instant = Annotated[
     AwareDatetime,
-    BeforeValidator(_text),
+    _written_as(re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d"), "a time"),
     AfterValidator(_in_utc),
 ]
 """A moment with its offset (RFC 3339) from 1970 to 2199, held in UTC."""
-Day = Annotated[date, BeforeValidator(_text)]
+Day = Annotated[date, _written_as(re.compile(r"\d{4}-\d\d-\d\d$"), "a day")]
 
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 Custom = Annotated[

@@ -78,8 +78,9 @@ def test_S50_a_charge_may_have_its_own_description() -> None:
 
 @pytest.mark.parametrize("quantity", ["0", "-1", "NaN", "0.0000001", str(MOST_QUANTITY + 1)])
 def test_a_quantity_must_be_more_than_zero_and_within_its_limits(quantity: str) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid) as refused:
         logged(changed(CHARGE, quantity=D(quantity)))
+    assert refused.value.detail == "A quantity cannot be this."
 
 
 @pytest.mark.parametrize("quantity", ["0.000001", "1", str(MOST_QUANTITY)])

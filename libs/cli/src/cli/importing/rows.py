@@ -1,5 +1,6 @@
 """One row of a log as the mapping reads it; what repeats from row to row is worked out once."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cli.importing.mapping import FIELDS, Mapping, Meaning, Source
+from contracts.fields import NO_CONTROLS
 
 LIMITS = {"summary": 200, "description": 32_768, "category": 120, "contact": 120, "team": 120, "owner": 120}
 """Characters, as the contract has them."""
@@ -14,6 +16,7 @@ SHORT = 64
 CASE_LIMIT = 200
 NEEDED = ("contact", "queue", "summary")
 _REMEMBERED = 10_000
+_ONE_LINE = re.compile(NO_CONTROLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +125,5 @@ class _Field:
 def _check_signs(name: str, text: str) -> None:
     if any("\udc80" <= sign <= "\udcff" for sign in text):
         raise BadRow("not-utf8", f"{name} is not UTF-8")
-    if any(sign < " " or "\x7f" <= sign <= "\x9f" for sign in text):
+    if _ONE_LINE.fullmatch(text) is None:
         raise BadRow("control-character", f"{name} holds a control character")

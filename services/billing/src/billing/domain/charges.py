@@ -25,7 +25,7 @@ def log_charge(account: Account, message: LogCharge, known: Known) -> Sequence[C
     """A new line at the price of now: the price book's, or one's own with the right for it."""
     _may_change(account, message.actor, known)
     if not fits(message.quantity, most=MOST_QUANTITY) or not message.quantity:
-        raise Invalid("A quantity is more than zero.", {"/quantity": f"more than 0, up to {MOST_QUANTITY}"})
+        raise Invalid("A quantity cannot be this.", {"/quantity": f"more than 0, up to {MOST_QUANTITY}"})
     book, entry = _priced(message.sku, known)
     description = message.description or entry.description
     _has_room(account, text_size(entry.sku) + text_size(description))
