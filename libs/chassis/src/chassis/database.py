@@ -129,12 +129,12 @@ class Database:
         return rows[0] if rows else None
 
     async def read(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        """All rows of a read that is given as text."""
+        """All rows of a read that is given as text; raises Unavailable when its tables stay locked, too."""
         try:
             async with (await self.reads()).acquire() as connection:
                 rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
                 return rows
-        except AWAY as error:
+        except (*AWAY, *LOST) as error:
             raise Unavailable(str(error) or type(error).__name__) from error
 
     async def execute(self, sql: str, *arguments: Any) -> str:
