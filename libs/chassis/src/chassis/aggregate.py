@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Table
 
-from chassis.decision import Known, Unknown
+from chassis.decision import Known, Recalled, Unknown
 from chassis.journal import Codec
 
 S = TypeVar("S")
@@ -31,6 +31,10 @@ def _no_columns(_: object) -> dict[str, Any]:
 
 def _no_agenda(_: object) -> dict[tuple[str, str], datetime]:
     return {}
+
+
+def _as_told(state: object, fact: Any, recalled: Recalled) -> Any:
+    return fact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,5 +67,11 @@ class Aggregate(Generic[S]):
     """Messages that reactions may send to it; their class names are kept in the table of waiting messages."""
     edits: frozenset[type] = frozenset()
     """Facts that move the edit version (the ETag): what a person edits."""
+    complete: Callable[[S | None, Any, Recalled], Any] = _as_told
+    """A fact read back from its topic with what never left, as far as it can be known again; a noted one as it was."""
+    drawn: Callable[[Any], Iterable[tuple[str, int]]] = _nothing
+    """The numbers that a fact has used up, by series: none of them may be drawn again."""
+    subject_of: Callable[[Any], UUID] | None = None
+    """Whose fact a document is, where its key is not the aggregate's id."""
     contact_column: str | None = None
     """A query column that holds a contact's id: the read statement brings that contact along."""

@@ -130,6 +130,20 @@ class Draw:
     pattern: str
 
 
+@record
+class Recalled:
+    """What is known around a fact that is read back from its topic: when, by whom, what was `told` with it.
+
+    `client` is who commanded it, where that came by topic.
+    """
+
+    at: datetime
+    actor: Actor
+    client: str | None
+    told: tuple[Any, ...]
+    known: "Known"
+
+
 class Known(Protocol):
     """Read-only reference data for one decision."""
 

@@ -182,6 +182,15 @@ class Codec:
         """The private column of a row without its free text; None when there is none to take out."""
         return self._by_type[name, version].erased(private)
 
+    def published(self, name: str, version: int, value: bytes | None) -> tuple[str | None, str | None]:
+        """The columns `data` and `personal` of a fact, from its bytes on the topic; nothing for a tombstone."""
+        if value is None:
+            return None, None
+        values = orjson.loads(value)
+        marked = self._by_type[name, version].personal
+        personal = {field: values.pop(field) for field in marked if values.get(field) is not None}
+        return to_json(values), to_json(personal) if personal else None
+
     def reads(self, name: str, version: int) -> bool:
         """Whether rows of this type and version belong to this aggregate."""
         return (name, version) in self._by_type

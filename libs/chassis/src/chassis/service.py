@@ -29,6 +29,7 @@ class Service:
     """One service, whole: what `chassis.app.run` needs to run any role of it.
 
     `sees` says whether a caller without the scope `facts:read` may read a subject's facts over HTTP.
+    `recovered` is called when what was published has been read back after a restore, before anything runs again.
     `configure` makes of it the service as this process's settings want it; names stay.
     """
 
@@ -42,6 +43,7 @@ class Service:
     references: "Sequence[Reference]" = ()
     roles: Mapping[str, "Callable[[Runtime], Awaitable[None]]"] = field(default_factory=dict)
     sees: "Callable[[Caller, UUID, Database], Awaitable[bool]] | None" = None
+    recovered: "Callable[[Runtime], Awaitable[None]] | None" = None
     configure: "Callable[[Service, Any], Service] | None" = None
 
 

@@ -8,6 +8,7 @@ from cli import (
     demo_command,
     doctor_command,
     reconcile_command,
+    recover_command,
     small_commands,
     trace_command,
     up_command,
@@ -31,6 +32,7 @@ app.command("import")(import_log)
 app.command("trace")(trace_command.trace)
 app.command("doctor")(doctor_command.doctor)
 app.command("reconcile")(reconcile_command.reconcile_now)
+app.command("recover")(recover_command.recover)
 app.command("resend")(waiting_command.resend)
 app.command("where")(where_command.where)
 app.command("token")(small_commands.token)

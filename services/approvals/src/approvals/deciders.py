@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from approvals.domain.approval_file import agenda, decide, evolve
+from approvals.domain.approval_file import agenda, complete, decide, evolve
 from approvals.domain.facts import ApprovalRequested, ApprovalSettled, VoteCast
 from approvals.domain.state import Approval, ApprovalFile, Settled
 from approvals.events import CODEC
@@ -83,4 +83,5 @@ APPROVAL_FILES: Aggregate[ApprovalFile] = Aggregate(
     agenda=agenda,
     children=children,
     persons=lambda file: [file.contact_id] if file.contact_id else [],
+    complete=complete,
 )

@@ -8,7 +8,7 @@ from uuid import UUID
 from billing.domain import account as account_rules
 from billing.domain import prices as price_rules
 from billing.domain.facts import ChargeLogged, ChargeRemoved, CreditNoteIssued, InvoiceDrafted, InvoiceIssued
-from billing.domain.invoicing import on_invoice
+from billing.domain.invoicing import drawn, on_invoice
 from billing.domain.messages import LogCharge
 from billing.domain.prices import PRICE_BOOK, PRICE_BOOKS, PriceBook
 from billing.domain.state import Account
@@ -92,6 +92,7 @@ ACCOUNTS: Aggregate[Account] = Aggregate(
     persons=lambda account: [account.contact_id],
     refs=_refs,
     edits=frozenset({ChargeLogged, ChargeRemoved}),
+    drawn=drawn,
 )
 
 PRICES: Aggregate[PriceBook] = Aggregate(

@@ -55,6 +55,8 @@ def submissions(scheme: Scheme) -> Aggregate[Submission]:
         persons=submission.persons,
         refs=submission.refs,
         numbers=submission.numbers,
+        complete=submission.complete,
+        drawn=partial(submission.drawn, scheme=scheme),
     )
 
 

@@ -9,7 +9,7 @@ from chassis.aggregate import Aggregate, Child
 from notifications import schemas, tables
 from notifications.domain import facts, messages, planning
 from notifications.domain.state import PLANNED, REFUSED, STARTED, UNKNOWN, Thread
-from notifications.domain.thread import agenda, decide, evolve
+from notifications.domain.thread import agenda, complete, decide, evolve
 from notifications.events import CODEC
 
 SUPPRESSED, ACCEPTED, BOUNCED = "suppressed", "accepted", "bounced"
@@ -113,4 +113,5 @@ THREADS: Aggregate[Thread] = Aggregate(
     refs=_refs,
     edits=frozenset({facts.RetryAsked}),
     contact_column="contact_id",
+    complete=complete,
 )

@@ -5,6 +5,7 @@ from notifications import handlers
 from notifications.commands import commands
 from notifications.deciders import THREADS
 from notifications.routes import router
+from notifications.sender.recovered import doubt_what_is_due
 from notifications.sender.role import sender
 from notifications.settings import Settings
 from notifications.tables import metadata
@@ -21,4 +22,5 @@ SERVICE = Service(
     stream=handlers.stream,
     references=handlers.references,
     roles={"sender": sender},
+    recovered=doubt_what_is_due,
 )

@@ -37,6 +37,14 @@ TAKE_DUE = statement(
 )
 """Planned messages whose time has come, the longest due first, marked so that other senders leave them alone."""
 
+DUE = statement(
+    select(deliveries.c.message_id, deliveries.c.request_id)
+    .where(deliveries.c.status == literal_column(f"'{PLANNED}'"), deliveries.c.next_at <= func.statement_timestamp())
+    .order_by(deliveries.c.next_at)
+    .limit(bindparam("limit", type_=Integer))
+)
+"""Planned messages whose time has come."""
+
 CONTACT_DOCUMENT = statement(
     select(cast(documents.c.doc, Text).label("doc")).where(
         documents.c.kind == literal_column(f"'{CONTACT}'"), documents.c.id == bindparam("id", type_=Text)
@@ -79,6 +87,12 @@ REQUEST = statement(select(threads.c.contact_id).where(threads.c.id == bindparam
 async def take_due(db: Database, limit: int) -> list[tuple[UUID, UUID]]:
     """Up to `limit` messages to try now, as (request, message); nobody else is given them for 15 s."""
     rows = await db.fetch(TAKE_DUE, limit=limit, picked_for=PICKED_FOR)
+    return [(UUID(int=row["request_id"].int), UUID(int=row["message_id"].int)) for row in rows]
+
+
+async def due(db: Database, limit: int) -> list[tuple[UUID, UUID]]:
+    """Messages whose time has come, as (request, message); they are left as they are."""
+    rows = await db.fetch(DUE, limit=limit)
     return [(UUID(int=row["request_id"].int), UUID(int=row["message_id"].int)) for row in rows]
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chassis.aggregate import Aggregate, Child
 from workflow import events, tables
-from workflow.domain import facts, fold, lifecycle, opening, sla
+from workflow.domain import facts, fold, lifecycle, opening, recovery, sla
 from workflow.domain import people as people_rules
 from workflow.domain import queues as queue_rules
 from workflow.domain import teams as team_rules
@@ -84,6 +84,7 @@ REQUESTS: Aggregate[ServiceRequest] = Aggregate(
     persons=lambda request: (request.contact_id,),
     in_vain=opening.in_vain,
     edits=events.EDITS,
+    complete=recovery.complete,
 )
 PEOPLE: Aggregate[Person] = Aggregate(
     name="people",
@@ -123,4 +124,5 @@ QUEUES: Aggregate[Queue] = Aggregate(
     answer=catalogue.queue_answer,
     columns=lambda queue: {"queue": queue.queue},
     edits=frozenset(queue_rules.FACTS),
+    subject_of=lambda fact: queue_rules.subject_of(fact.queue),
 )

@@ -13,7 +13,7 @@ from approvals.domain.facts import ApprovalOpened, ApprovalRequested, ApprovalSe
 from approvals.domain.messages import Ask, CastVote, Open, Withdraw, WithdrawAll
 from approvals.domain.refusals import AlreadyVoted, UnknownApproval
 from approvals.domain.state import SETTLED_KEPT, Approval, ApprovalFile, Settled, Vote
-from chassis.decision import Invalid, Known, TimerDue, changed
+from chassis.decision import Invalid, Known, Recalled, TimerDue, changed
 
 LONGEST_WAIT = timedelta(days=90)
 """An approval that was given no due time ends here: no policy may wait forever."""
@@ -117,6 +117,22 @@ def evolve(state: ApprovalFile | None, fact: Fact) -> ApprovalFile:
             return changed(file, open=tuple(_counted(each, fact) for each in file.open))
         case ApprovalSettled():
             return _close(file, fact)
+
+
+def complete(state: ApprovalFile | None, fact: Fact, recalled: Recalled) -> Fact:
+    """An opening that is decided again after a restore, as `ApprovalRequested` told of it then."""
+    if isinstance(fact, ApprovalOpened):
+        for told in recalled.told:
+            if isinstance(told, ApprovalRequested) and told.transition_id == fact.transition_id:
+                needed = policy.needed(told.policy, len(told.approvers))
+                return changed(
+                    fact,
+                    approval_id=told.approval_id,
+                    approvers=told.approvers,
+                    needed=needed or 1,
+                    due_at=told.due_at,
+                )
+    return fact
 
 
 def agenda(state: ApprovalFile) -> Mapping[tuple[str, str], datetime]:

@@ -88,6 +88,14 @@ def invoice(invoice_id: UUID, close_no: int, contact_id: UUID, lines: Iterable[L
     )
 
 
+def drawn(fact: object) -> Iterable[tuple[str, int]]:
+    """The number that an invoice or a credit note has used up, with its series."""
+    if isinstance(fact, InvoiceIssued | CreditNoteIssued):
+        _, year, number = str(fact.number).split("-")
+        kind = "invoices" if isinstance(fact, InvoiceIssued) else "credit-notes"
+        yield f"{kind}-{year}", int(number)
+
+
 def _nothing_to_bill(account: Account, message: Close) -> str | None:
     if message.history:
         return "history"

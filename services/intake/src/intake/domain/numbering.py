@@ -10,6 +10,7 @@ from chassis.decision import record
 SERIES = "request_numbers"
 _TOKEN = re.compile(r"\{([a-z]*)(:(?:0?[1-9]\d?)?d)?\}")
 _KNOWN = {"", "year", "month", "day"}
+_DIGITS = {"": r"(\d+)", "year": r"\d{4}", "month": r"\d\d", "day": r"\d\d"}
 _LONGEST = 40
 
 
@@ -30,6 +31,21 @@ class Scheme:
             return self.pattern.format(number)
         local = at.astimezone(ZoneInfo(self.zone))
         return self.pattern.format(number, year=f"{local:%Y}", month=f"{local:%m}", day=f"{local:%d}")
+
+    def read(self, written: str) -> int | None:
+        """The number itself of what `write` wrote; None for what another scheme wrote."""
+        found = _reading(self.pattern).fullmatch(written)
+        return int(found[1]) if found else None
+
+
+@cache
+def _reading(pattern: str) -> re.Pattern[str]:
+    """What reads a number of this pattern back."""
+    at, parts = 0, []
+    for token in _TOKEN.finditer(pattern):
+        parts += [re.escape(pattern[at : token.start()]), _DIGITS[token[1]]]
+        at = token.end()
+    return re.compile("".join([*parts, re.escape(pattern[at:])]))
 
 
 @cache

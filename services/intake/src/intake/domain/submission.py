@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chassis.decision import Known, changed
+from chassis.decision import Known, Recalled, changed
 from intake.domain import access, limits, numbering, refusals, times
 from intake.domain.facts import By, RequestSubmitted, StatusNoted
 from intake.domain.messages import NoteStatus, Submit
@@ -183,6 +183,17 @@ def claims(state: Submission) -> list[str]:
 def numbers(message: object) -> tuple[str, ...]:
     """A submission needs a number."""
     return (numbering.SERIES,) if isinstance(message, Submit) else ()
+
+
+def complete(state: Submission | None, fact: Fact, recalled: Recalled) -> Fact:
+    """A fact read back from its topic, with the client that keeps its reference unique, where that is known."""
+    return changed(fact, client=recalled.client) if isinstance(fact, RequestSubmitted) else fact
+
+
+def drawn(fact: Fact, scheme: numbering.Scheme) -> list[tuple[str, int]]:
+    """The number that a submission has used up."""
+    number = scheme.read(fact.number) if isinstance(fact, RequestSubmitted) else None
+    return [] if number is None else [(numbering.SERIES, number)]
 
 
 def refs(message: object) -> list[tuple[str, str]]:

@@ -73,6 +73,14 @@ def unaddressed(thread: Thread, report: messages.Unaddressed) -> Sequence[Any]:
     return [_suppressed(mail, NO_ADDRESS)] if mail else ()
 
 
+def doubted(thread: Thread, doubt: messages.Doubt, now: datetime) -> Sequence[Any]:
+    """A mail that was due when the schema was lost: it may have gone out, so it is not sent by itself."""
+    mail = thread.mail(doubt.message_id)
+    if mail is None or mail.status != PLANNED or mail.at > now:
+        return ()
+    return [facts.MessageUnknown(mail.message_id, mail.attempts, now)]
+
+
 def overdue(thread: Thread, due: TimerDue, now: datetime) -> Sequence[Any]:
     """The sender of a started attempt died: the outcome is unknown, and is not tried again by itself."""
     mail = thread.mail(UUID(due.ref))

@@ -143,6 +143,13 @@ class Unaddressed:
 
 
 @record
+class Doubt:
+    """The schema was restored to an earlier moment: whether this mail went out before that is not known."""
+
+    message_id: UUID
+
+
+@record
 class Bounce:
     """An accepted mail came back; `reason` is a slug."""
 

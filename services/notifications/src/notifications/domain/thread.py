@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chassis.decision import Known, TimerDue, changed
+from chassis.decision import Known, Recalled, TimerDue, changed
 from notifications.domain import delivery, facts, messages, planning
 from notifications.domain.refusals import RequestUnknown
 from notifications.domain.state import PERSON, PLANNED, REFUSED, STARTED, UNKNOWN, Mail, Thread
@@ -21,6 +21,18 @@ def decide(thread: Thread | None, message: Any, now: datetime, known: Known) -> 
     if thread is None:
         raise RequestUnknown
     return _DECIDE[type(message)](thread, message, now, known)
+
+
+def complete(thread: Thread | None, fact: Any, recalled: Recalled) -> Any:
+    """A fact read back from its topic, with the time that stayed here."""
+    match fact:
+        case facts.MessagePlanned(planned_at=facts.ERASED_AT):
+            return changed(fact, planned_at=recalled.at)
+        case facts.MessageRefused(refused_at=facts.ERASED_AT):
+            return changed(fact, refused_at=recalled.at)
+        case facts.MessageUnknown(since=facts.ERASED_AT):
+            return changed(fact, since=recalled.at)
+    return fact
 
 
 def agenda(thread: Thread) -> dict[tuple[str, str], datetime]:
@@ -99,6 +111,7 @@ _DECIDE: dict[type, Callable[[Thread, Any, datetime, Known], Sequence[Any]]] = {
     messages.Failed: lambda thread, message, now, known: delivery.failed(thread, message, now),
     messages.Lost: lambda thread, message, now, known: delivery.lost(thread, message, now),
     messages.Unaddressed: lambda thread, message, now, known: delivery.unaddressed(thread, message),
+    messages.Doubt: lambda thread, message, now, known: delivery.doubted(thread, message, now),
     messages.Bounce: lambda thread, message, now, known: delivery.bounced(thread, message),
     messages.Retry: lambda thread, message, now, known: delivery.retry(thread, message, now),
     TimerDue: lambda thread, message, now, known: delivery.overdue(thread, message, now),
@@ -148,9 +161,9 @@ def _without(thread: Thread, message_id: UUID) -> Thread:
     return changed(thread, mails=tuple(mail for mail in thread.mails if mail.message_id != message_id))
 
 
-def _stopped(thread: Thread, message_id: UUID, status: str, at: datetime) -> Thread:
+def _stopped(thread: Thread, fact: facts.MessageRefused | facts.MessageUnknown, status: str, at: datetime) -> Thread:
     """The mail with its new status; the oldest stopped ones beyond the bound are let go."""
-    thread = _with(thread, message_id, status=status, at=at)
+    thread = _with(thread, fact.message_id, status=status, attempts=fact.attempts, at=at)
     stopped = sorted((mail for mail in thread.mails if mail.status in (REFUSED, UNKNOWN)), key=lambda mail: mail.at)
     for mail in stopped[:-STOPPED_KEPT]:
         thread = _without(thread, mail.message_id)
@@ -167,8 +180,8 @@ _EVOLVE: dict[type, Callable[[Thread, Any], Thread]] = {
     facts.AttemptPostponed: lambda thread, fact: _with(thread, fact.message_id, at=fact.next_at),
     facts.AttemptFailed: lambda thread, fact: _with(thread, fact.message_id, status=PLANNED, at=fact.next_at),
     facts.MessageAccepted: lambda thread, fact: _without(thread, fact.message_id),
-    facts.MessageRefused: lambda thread, fact: _stopped(thread, fact.message_id, REFUSED, fact.refused_at),
-    facts.MessageUnknown: lambda thread, fact: _stopped(thread, fact.message_id, UNKNOWN, fact.since),
+    facts.MessageRefused: lambda thread, fact: _stopped(thread, fact, REFUSED, fact.refused_at),
+    facts.MessageUnknown: lambda thread, fact: _stopped(thread, fact, UNKNOWN, fact.since),
     facts.MessageBounced: lambda thread, fact: _without(thread, fact.message_id),
     facts.RetryAsked: lambda thread, fact: _with(thread, fact.message_id, status=PLANNED, tries=0, at=fact.next_at),
 }

@@ -67,10 +67,10 @@ def evolve(queue: Queue | None, fact: Any) -> Queue:
     if isinstance(fact, QueueDrafted):
         before = queue or Queue(fact.definition.queue)
         return changed(before, draft=fact.definition)
+    if isinstance(fact, Definition):  # its draft may be lost: it never left
+        return changed(queue or Queue(fact.queue), version=fact.version, draft=None, published=fact)
     if queue is None:
         raise ValueError(f"{type(fact).__name__} without a draft")
-    if isinstance(fact, Definition):
-        return changed(queue, version=fact.version, draft=None, published=fact)
     return queue
 
 

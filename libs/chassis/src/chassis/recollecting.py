@@ -1,0 +1,232 @@
+"""What the topics hold for a service that is recovered: what it told, what it heard, what its clients commanded."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+import structlog
+
+from chassis import inbound, naming
+from chassis.aggregate import Aggregate
+from chassis.asked import Asked
+from chassis.documents import Entry
+from chassis.journal import to_json
+from chassis.recalling import Heard, Told
+from chassis.rereading import Rereader
+from chassis.rewinding import Published
+from chassis.rewriting import Answered
+from chassis.stream import ear_of
+from contracts import registry
+from contracts.envelope import BadEnvelope, from_headers
+
+if TYPE_CHECKING:
+    from chassis.service import Runtime
+
+log = structlog.get_logger(__name__)
+
+_PAGE = 500
+
+
+class Own:
+    """What the service itself told."""
+
+    def __init__(self, runtime: "Runtime", published: Published) -> None:
+        self._runtime = runtime
+        stream = runtime.service.stream
+        self.into: Aggregate[Any] = runtime.service.aggregates[0] if stream is None else stream.into
+        self._documents: dict[str, dict[UUID, list[Told]]] = {}
+        self.numbers: dict[str, set[int]] = {}
+        """Numbers of series that published facts have used."""
+        self._published = published
+
+    @property
+    def topics(self) -> list[str]:
+        """Its topics of documents."""
+        return [one.name for one in registry.TOPICS if one.owner == self._runtime.name and one.kind == "document"]
+
+    def by_aggregate(self) -> Iterable[tuple[Aggregate[Any], Mapping[UUID, list[Told]]]]:
+        """Documents by whose they are."""
+        return (
+            (aggregate, self._documents[aggregate.name])
+            for aggregate in self._runtime.service.aggregates
+            if aggregate.name in self._documents
+        )
+
+    async def stream(self, reader: Rereader, partition: int, since: datetime) -> dict[UUID, list[Told]]:
+        """One partition of its stream since then, by subject."""
+        topic = next((kind.topic for kind in self.into.codec.kinds if kind.topic), None)
+        found: dict[UUID, list[Told]] = {}
+        places = [place for place in await reader.places([topic] if topic else []) if place.partition == partition]
+        async for record in reader.records(places, since):
+            told = self._told(record)
+            if told is not None:
+                found.setdefault(UUID(told.key), []).append(told)
+                self._uses(self.into, told)
+        return found
+
+    def document(self, record: Any) -> Entry | None:
+        """Take a record of an own topic of documents: the row that it makes of the table of documents."""
+        told = self._told(record)
+        if told is None:
+            return None
+        number = told.envelope.sequence or 0
+        place = told.topic, told.key
+        self._published.documents[place] = max(number, self._published.documents.get(place, 0))
+        for aggregate in self._runtime.service.aggregates:
+            if aggregate.codec.reads(told.envelope.type, told.envelope.version):
+                subject = self._subject(aggregate, told)
+                self._documents.setdefault(aggregate.name, {}).setdefault(subject, []).append(told)
+                self._uses(aggregate, told)
+        kind = getattr(registry.find(told.envelope.type.removesuffix("-erased"), told.envelope.version), "kind", None)
+        return None if kind is None else (kind, told.key, number, told.value.decode() if told.value else None)
+
+    def _told(self, record: Any) -> Told | None:
+        topic = naming.plain(self._runtime.prefix, record.topic)
+        try:
+            envelope = from_headers(record.headers)
+        except BadEnvelope as bad:
+            log.warning("own_record_unreadable", topic=topic, offset=record.offset, reason=bad.slug)
+            return None
+        self._published.ids.add(envelope.id)
+        return Told(envelope, topic, envelope.subject or "", record.value, record.timestamp)
+
+    def _fact(self, aggregate: Aggregate[Any], told: Told) -> Any:
+        type_, version = told.envelope.type, told.envelope.version
+        return aggregate.codec.decode(type_, version, *aggregate.codec.published(type_, version, told.value), None)
+
+    def _subject(self, aggregate: Aggregate[Any], told: Told) -> UUID:
+        return UUID(told.key) if aggregate.subject_of is None else aggregate.subject_of(self._fact(aggregate, told))
+
+    def _uses(self, aggregate: Aggregate[Any], told: Told) -> None:
+        if aggregate.codec.reads(told.envelope.type, told.envelope.version):
+            for series, number in aggregate.drawn(self._fact(aggregate, told)):
+                self.numbers.setdefault(series, set()).add(number)
+
+
+async def documents(runtime: "Runtime", reader: Rereader, own: Own) -> int:
+    """Bring the table of documents up to the topics, the service's own included; how many records were read."""
+    ear, kept, found = ear_of(runtime), [], 0
+    mine = {naming.topic(runtime.prefix, topic) for topic in own.topics}
+    heard = {reference.topic for reference in runtime.service.references}
+    async for record in reader.records(await reader.places(sorted({*own.topics, *heard})), None):
+        entry = own.document(record) if record.topic in mine else ear.decode(record)
+        if isinstance(entry, tuple) and len(entry) == 4:
+            kept.append(entry)
+            found += 1
+        if len(kept) == _PAGE:
+            await runtime.documents.store(kept)
+            kept = []
+    await runtime.documents.store(kept)
+    return found
+
+
+def heard_topics(runtime: "Runtime") -> list[str]:
+    """Everything that a service hears, without prefix."""
+    return [naming.plain(runtime.prefix, topic) for topic in ear_of(runtime).topics]
+
+
+async def heard(
+    runtime: "Runtime", reader: Rereader, partition: int, since: datetime | None, subjects: Collection[UUID]
+) -> dict[UUID, dict[str, list[Heard]]]:
+    """What other services told of these subjects since then, stream by stream in order, each number once."""
+    stream, ear = runtime.service.stream, ear_of(runtime)
+    if stream is None or not subjects:
+        return {}
+    by_number: dict[UUID, dict[str, dict[int, Heard]]] = {}
+    topics = [*stream.topics, f"{runtime.name}.resent"]
+    for topic in topics:
+        places = [place for place in await reader.places([topic]) if place.partition == partition]
+        async for record in reader.records(places, since):
+            if record.key is None or _uuid(record.key) not in subjects:
+                continue
+            found = ear.decode(record)
+            if isinstance(found, Asked) and found.stream is not None and found.sequence is not None:
+                numbers = by_number.setdefault(found.subject, {}).setdefault(found.stream, {})
+                numbers.setdefault(found.sequence, Heard(found, record.timestamp))
+    return {
+        subject: {name: [numbers[n] for n in sorted(numbers)] for name, numbers in streams.items()}
+        for subject, streams in by_number.items()
+    }
+
+
+def _uuid(key: bytes) -> UUID | None:
+    try:
+        return UUID(key.decode("latin-1"))
+    except ValueError:
+        return None
+
+
+class Commands:
+    """What the service's clients commanded, as far as it was answered."""
+
+    def __init__(self, runtime: "Runtime", published: Published) -> None:
+        self._runtime = runtime
+        self.answered: dict[UUID, Answered] = {}
+        self._published = published
+        self.topics: list[str] = []
+        self._aggregates: dict[UUID, str] = {}
+
+    async def read(self, reader: Rereader, since: datetime) -> None:
+        """Read commands and their answers since then."""
+        name = self._runtime.name
+        results: dict[UUID, Any] = {}
+        places = await reader.places(await reader.beginning_with(f"{name}.results."))
+        async for record in reader.records(places, since):
+            body = orjson.loads(record.value)
+            results[UUID(body["command_id"])] = body
+            self._published.ids.add(from_headers(record.headers).id)
+        self.topics = await reader.beginning_with(f"{name}.commands.")
+        async for record in reader.records(await reader.places(self.topics), since):
+            await self._command(record, results)
+
+    async def _command(self, record: Any, results: Mapping[UUID, Any]) -> None:
+        runtime = self._runtime
+        client = record.topic.rpartition(".commands.")[2]
+        registered = await runtime.clients.get(client)
+        found = inbound.inbound(
+            runtime.service.commands, client, registered, record.headers, record.key, record.value,
+            runtime.settings.body_limit,
+        )  # fmt: skip
+        if isinstance(found, inbound.DeadCommand):
+            return
+        asked = inbound.turned(found) if isinstance(found, inbound.RefusedCommand) else found.asked
+        body = results.get(asked.id)
+        if body is None:
+            return
+        declared = found.declared
+        if declared is not None:
+            self._aggregates[asked.id] = declared.into.table.name
+        subject = UUID(body["subject"]) if body.get("subject") else asked.subject
+        refused = _refusal(body["problem"]) if "problem" in body else None
+        answer = None if refused is not None else to_json(body["answer"])
+        self.answered.setdefault(asked.id, Answered(asked, subject, answer, refused))
+
+    def client_of(self, command: UUID) -> str | None:
+        """Who gave a command, where it came by topic."""
+        found = self.answered.get(command)
+        return None if found is None or found.asked.command is None else found.asked.command["client"]
+
+    def positions(self) -> dict[tuple[str, str, UUID], int]:
+        """The highest answered number by table, numbering and subject."""
+        found: dict[tuple[str, str, UUID], int] = {}
+        for identifier, each in self.answered.items():
+            asked, table = each.asked, self._aggregates.get(identifier)
+            if table is not None and asked.stream is not None and asked.sequence is not None:
+                place = table, asked.stream, asked.subject
+                found[place] = max(asked.sequence, found.get(place, 0))
+        return found
+
+
+def _refusal(problem: Mapping[str, Any]) -> str:
+    """A refusal as the table of message ids keeps it, from the problem that the client was told."""
+    members = ("type", "title", "status", "detail", "trace_id")
+    return to_json(
+        {
+            "slug": str(problem["type"]).rpartition("#")[2],
+            "status": problem["status"],
+            "detail": problem.get("detail", ""),
+            "facts": {name: value for name, value in problem.items() if name not in members},
+        }
+    )
