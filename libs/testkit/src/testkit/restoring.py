@@ -1,21 +1,40 @@
 """One service's schema backed up and put back as an administrator does it, and the service stopped in between."""
 
 import asyncio
-from asyncio.subprocess import PIPE
+import os
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import orjson
 
 from chassis.provision import Names
 from cli.running.installation import Installation
 from embedded.postgres import binaries
+from testkit import orphans
+from testkit.eventually import eventually
 
-PUBLISHED_WITHIN = 30.0
-_UNSENT = (
-    "SELECT count(*) FROM {schema}.relay_cursor c JOIN {schema}.journal j "
-    "ON j.grp = c.grp AND (j.seq > c.high OR j.seq = ANY(c.holes)) WHERE j.topic IS NOT NULL"
+TABLES = {
+    "intake": "submissions",
+    "workflow": "requests",
+    "approvals": "approval_files",
+    "billing": "accounts",
+    "notifications": "threads",
+}
+"""Where each service keeps what it knows of a request."""
+_CHASSIS = (
+    *("alembic_version", "asks_sent", "claims", "clients", "dead_letters", "documents", "journal", "message_ids"),
+    *("relay", "relay_cursor", "series", "waiting", "wake"),
 )
+_LOST = {
+    "notes": ("text",),  # an internal note never leaves
+    "price_books": ("state",),  # told to nobody
+}
+_KEPT_BY_CHASSIS = ("version", "heard", "shape", "edit_version", "blocked", "created_at", "changed_at")
+
+Contents = dict[str, dict[str, dict[str, Any]]]
 
 
 async def back_up(installation: Installation, service: str, to: Path) -> None:
@@ -69,7 +88,54 @@ async def rows(installation: Installation, query: str, *arguments: Any) -> list[
         await connection.close()
 
 
-async def unsent(installation: Installation, service: str) -> int:
-    """Facts that a service has not published."""
+async def contents(installation: Installation, service: str) -> Contents:
+    """What a service knows: the rows of its own tables by key, without what the chassis keeps in them for itself."""
     schema = Names(service, installation.prefix).schema
-    return int((await rows(installation, _UNSENT.format(schema=schema)))[0][0])
+    tables = await rows(
+        installation,
+        "SELECT c.relname AS name, array_agg(a.attname ORDER BY a.attnum) AS key FROM pg_class c "
+        "JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary "
+        "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey) "
+        "WHERE c.relnamespace = $1::regnamespace AND NOT c.relispartition AND c.relname <> ALL($2::text[]) "
+        "GROUP BY c.relname",
+        schema,
+        list(_CHASSIS),
+    )
+    found: Contents = {}
+    for name, key in tables:
+        left = {*_LOST.get(name, ()), *_KEPT_BY_CHASSIS}
+        found[name] = {
+            "/".join(str(row[column]) for column in key): {n: v for n, v in row.items() if n not in left}
+            for row in await rows(installation, f'SELECT * FROM {schema}."{name}"')
+        }
+    return found
+
+
+def differing(before: Contents, after: Contents) -> dict[str, list[Any]]:
+    """Rows that are not as they were, by table, a few of each."""
+    found = {
+        name: [(key, row, after[name].get(key)) for key, row in rows.items() if not _equal(row, after[name].get(key))]
+        for name, rows in before.items()
+    }
+    return {name: rows[:2] for name, rows in found.items() if rows}
+
+
+def _equal(before: dict[str, Any], after: dict[str, Any] | None) -> bool:
+    return after is not None and {n: _value(v) for n, v in before.items()} == {n: _value(v) for n, v in after.items()}
+
+
+def _value(value: Any) -> Any:
+    """JSON columns come as text; what they say counts, not how it is written."""
+    return orjson.loads(value) if isinstance(value, str) and value[:1] in "{[" else value
+
+
+async def killed(installation: Installation, service: str, once: Callable[[], Awaitable[bool]]) -> None:
+    """`kill -9` of a recovery as soon as `once` is true of it."""
+    process = await asyncio.create_subprocess_exec(
+        *orphans.COMMAND, "recover", service, stdout=DEVNULL, stderr=DEVNULL,
+        env={**os.environ, "THROUGHLINE_HOME": str(installation.home)},
+    )  # fmt: skip
+    await eventually(once, within=60, every=0.005)
+    assert process.returncode is None, "it was done before it could be killed"
+    process.kill()
+    await process.wait()
