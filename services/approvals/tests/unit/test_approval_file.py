@@ -6,13 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from approvals.domain.approval_file import LONGEST_WAIT, agenda, decide, evolve
+from approvals.domain.approval_file import LONGEST_WAIT, agenda, complete, decide, evolve
 from approvals.domain.facts import ApprovalOpened, ApprovalRequested, ApprovalSettled, VoteCast
 from approvals.domain.messages import Ask, CastVote, Policy, Withdraw, WithdrawAll
 from approvals.domain.records import Person
 from approvals.domain.refusals import AlreadyVoted, NoLongerActive, NotAnApprover, UnknownApproval
 from approvals.domain.state import SETTLED_KEPT, ApprovalFile
-from chassis.decision import SYSTEM, Actor, Invalid, TimerDue, changed
+from chassis.decision import SYSTEM, Actor, Invalid, Recalled, TimerDue, changed
 from testkit.deciding import Facts
 
 NOON = datetime(2026, 6, 5, 12, tzinfo=UTC)
@@ -233,3 +233,12 @@ def test_a_file_remembers_a_bounded_number_of_settled_approvals() -> None:
     assert file is not None
     assert len(file.settled) == SETTLED_KEPT
     assert file.settled[-1].transition_id == UUID(int=100 + SETTLED_KEPT)
+
+
+def test_an_opening_decided_again_has_the_approvers_that_were_asked_then() -> None:
+    asked_then = ApprovalRequested(UUID(int=70), TRANSITION, (ANNA, CLEO), Policy("k", 1), "R-000001", DUE)
+    [opened, _] = decide(None, ASK, NOON, KNOWN)
+    again = complete(None, opened, Recalled(NOON, SYSTEM, None, (asked_then,), KNOWN))
+    assert again == changed(opened, approval_id=UUID(int=70), approvers=(ANNA, CLEO), needed=1)
+    other = changed(asked_then, transition_id=UUID(int=51))
+    assert complete(None, opened, Recalled(NOON, SYSTEM, None, (other,), KNOWN)) == opened

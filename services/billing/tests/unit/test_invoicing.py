@@ -9,6 +9,7 @@ import pytest
 
 from billing.domain.account import decide, evolve
 from billing.domain.facts import CreditNoteIssued, Fact, InvoiceDrafted, InvoiceIssued, NothingToBill
+from billing.domain.invoicing import drawn
 from billing.domain.messages import Close, IssueCreditNote, IssueDraft, LogCharge, RemoveCharge, Reopen
 from billing.domain.money import Money
 from billing.domain.prices import PRICE_BOOK, PRICE_BOOKS, Entry, PriceBook
@@ -222,3 +223,24 @@ def test_an_account_remembers_a_bounded_number_of_invoices() -> None:
         story.tell(Reopen(close_no))
     assert story.account
     assert len(story.account.invoices) == INVOICES_KEPT
+
+
+def test_a_number_that_was_used_names_its_series() -> None:
+    story = Story()
+    story.tell(CABLE)
+    invoice = issued(story, close(revision=1))
+    [credited] = story.tell(IssueCreditNote(invoice.invoice_id, "wrong cable", BILLING))
+    [(series, number)] = drawn(changed(invoice, number="INV-2026-000041"))
+    assert (series, number) == ("invoices-2026", 41)
+    assert isinstance(credited, CreditNoteIssued)
+    assert list(drawn(changed(credited, number="CN-2025-1234567"))) == [("credit-notes-2025", 1234567)]
+    assert list(drawn(story.facts[0])) == []
+
+
+def test_the_series_that_is_drawn_from_is_the_one_that_a_number_names() -> None:
+    story = Story()
+    story.tell(CABLE)
+    [fact] = decide(story.account, close(revision=1), NOW, Facts(DOCUMENTS))
+    assert isinstance(fact, InvoiceIssued)
+    assert isinstance(fact.number, Draw)
+    assert list(drawn(changed(fact, number=fact.number.pattern.format(7)))) == [(fact.number.series, 7)]

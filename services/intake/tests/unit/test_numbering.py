@@ -54,3 +54,17 @@ def test_S31_patterns_that_cannot_serve(pattern: str) -> None:
 def test_S31_different_numbers_read_differently(one: int, other: int, pattern: str) -> None:
     scheme = checked(pattern, "UTC")
     assert (scheme.write(one, NOON) == scheme.write(other, NOON)) == (one == other)
+
+
+@given(
+    number=st.integers(min_value=1, max_value=10**9),
+    pattern=st.sampled_from(["R-{:06d}", "{:06d}", "{year}/{:d}", "{year}{month}{day}-{:03d}", "A.{:2d}.B"]),
+)
+def test_S31_a_number_is_read_back_as_it_was_written(number: int, pattern: str) -> None:
+    scheme = checked(pattern, "Europe/Berlin")
+    assert scheme.read(scheme.write(number, NOON)) == number
+
+
+def test_S31_another_schemes_number_is_not_read() -> None:
+    assert checked("R-{:06d}", "UTC").read("2026/000007") is None
+    assert checked("A.{:d}.B", "UTC").read("Ax7xB") is None

@@ -10,7 +10,7 @@ from chassis.decision import record
 SERIES = "request_numbers"
 _TOKEN = re.compile(r"\{([a-z]*)(:(?:0?[1-9]\d?)?d)?\}")
 _KNOWN = {"", "year", "month", "day"}
-_DIGITS = {"": r"(\d+)", "year": r"\d{4}", "month": r"\d\d", "day": r"\d\d"}
+_DIGITS = {"": r" *(\d+)", "year": r"\d{4}", "month": r"\d\d", "day": r"\d\d"}
 _LONGEST = 40
 
 
