@@ -21,6 +21,8 @@ LONG_FILES: dict[str, str] = {}
 CROWDED_FILES: dict[str, str] = {
     "libs/chassis/src/chassis/relay.py": "from the journal to Kafka: lease, cursor, answers and producer meet here",
     "libs/chassis/src/chassis/stream.py": "the worker: records of every kind meet what becomes of them",
+    "libs/chassis/src/chassis/recovering.py": "from topics to a whole schema: reading, folding and writing meet here",
+    "libs/chassis/src/chassis/recollecting.py": "records of every kind that a recovery reads meet what becomes of them",
     "libs/cli/src/cli/site.py": "how every verb reaches an installation that runs",
     "libs/chassis/src/chassis/service.py": "names every part that a service is made of",
     "libs/chassis/src/chassis/wiring.py": "puts the parts of a process together; the others then need not know them",
