@@ -1,4 +1,4 @@
-"""One service's schema backed up and put back as an administrator does it, and the service stopped in between."""
+"""One service's schema backed up and put back as an administrator does it; the service stopped, started, made late."""
 
 import asyncio
 import os
@@ -9,9 +9,12 @@ from typing import Any
 
 import asyncpg
 import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from chassis import naming
 from chassis.provision import Names
 from cli.running.installation import Installation
+from contracts.registry import TOPICS
 from embedded.postgres import binaries
 from testkit import orphans
 from testkit.eventually import eventually
@@ -139,3 +142,22 @@ async def killed(installation: Installation, service: str, once: Callable[[], Aw
     assert process.returncode is None, "it was done before it could be killed"
     process.kill()
     await process.wait()
+
+
+async def hears_from_now_on(installation: Installation, service: str) -> None:
+    """Let a service that is stopped hear nothing of before, as if its topics had dropped it."""
+    group = naming.group(installation.prefix, service)
+    topics = [one.name for one in TOPICS if one.kind == "stream" and service in one.readers]
+    consumer = AIOKafkaConsumer(bootstrap_servers=installation.bootstrap, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        everything = await consumer._client.fetch_all_metadata()
+        places = [
+            TopicPartition(name, number)
+            for name in (naming.topic(installation.prefix, topic) for topic in topics)
+            for number in everything.partitions_for_topic(name) or ()
+        ]
+        consumer.assign(places)
+        await consumer.commit(await consumer.end_offsets(places))
+    finally:
+        await consumer.stop()
