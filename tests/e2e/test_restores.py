@@ -128,6 +128,24 @@ async def test_a_restored_service_has_again_what_it_published_and_goes_on(
     await nothing_twice(installation)
 
 
+async def test_a_service_whose_schema_is_empty_has_again_all_that_its_topics_hold(
+    installation: Installation, backups: dict[str, Path]
+) -> None:
+    service = "approvals"
+    await balance(installation)
+    await restoring.stop(installation, service)
+    before, states = await told(installation, service), await restoring.contents(installation, service)
+    await restoring.empty(installation, service)
+    assert await done_since(installation, service) == 0
+    status, said = await orphans.throughline(installation, "recover", service)
+    assert status == 0, said
+    assert sorted((before - await told(installation, service)).elements()) == []
+    await restoring.start(installation, service)
+    await eventually(lambda: as_it_was(installation, service, states), within=30, every=0.5)
+    await balance(installation)
+    await nothing_twice(installation)
+
+
 async def killed_in_the_middle(installation: Installation, service: str) -> None:
     """`kill -9` of a recovery that has written a part; the service cannot start on it."""
     before = await done_since(installation, service)

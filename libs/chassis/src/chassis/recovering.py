@@ -134,12 +134,8 @@ class Recovery:
         if row.broken is not None:
             raise CannotRecover(f"the row of {subject} cannot be read: {row.broken}")
 
-        def read(kind: str, key: str) -> Any:
-            doc = reading.documents.get((kind, key))
-            return None if doc is None else documents.read(kind, doc)
-
         def known(asked: Asked) -> Known:
-            return Lookup(documents, read, {}, {}, asked)
+            return Lookup(documents, reading, {}, asked)
 
         return Pen(aggregate, subject, row, known, self._commands.client_of)
 

@@ -6,13 +6,14 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from chassis import naming
-from chassis.provision import Names
+from chassis.provision import Names, provision
 from cli.running.installation import Installation
 from contracts.registry import TOPICS
 from embedded.postgres import binaries
@@ -55,6 +56,24 @@ async def put_back(installation: Installation, service: str, backup: Path) -> No
     finally:
         await connection.close()
     await _ran("pg_restore", f"--dbname={installation.admin_url}", "--exit-on-error", "--single-transaction", backup)
+
+
+async def empty(installation: Installation, service: str) -> None:
+    """The schema as a new installation has it, for the same logins; everything is gone."""
+    names = Names(service, installation.prefix)
+    connection = await asyncpg.connect(installation.admin_url)
+    try:
+        await connection.execute(f'DROP SCHEMA "{names.schema}" CASCADE')
+    finally:
+        await connection.close()
+    environment = installation.watch.processes[service].environment
+    urls = {
+        names.app: environment["THROUGHLINE_DATABASE_URL"],
+        names.relay: environment["THROUGHLINE_RELAY_DATABASE_URL"],
+    }
+    passwords = {login: unquote(urlsplit(url).password or "") for login, url in urls.items()}
+    packages = {service: f"{service}.migrations"}
+    await provision(installation.admin_url, packages, prefix=installation.prefix, passwords=passwords)
 
 
 async def _ran(program: str, *arguments: Any) -> None:
