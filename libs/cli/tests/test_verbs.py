@@ -45,9 +45,14 @@ def empty_doors() -> Iterator[dict[str, str]]:
     """Doors behind which there is nothing, and what names them."""
 
     class Nothing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(200, b'{"items": [], "next": null}')
+
         def do_POST(self) -> None:
-            body = b'{"type": "/problems#not-found", "title": "Not found", "status": 404}'
-            self.send_response(404)
+            self._answer(404, b'{"type": "/problems#not-found", "title": "Not found", "status": 404}')
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -167,6 +172,14 @@ def test_a_refusal_without_a_detail_ends_with_its_name() -> None:
 def test_what_is_not_there_is_named(words: tuple[str, ...], line: str, empty_doors: dict[str, str]) -> None:
     told = CliRunner().invoke(app, ["waiting", *words, "--reason", "x"], env=empty_doors)
     assert (told.exit_code, told.stderr) == (1, f"throughline: {line}\n")
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_trace_of_what_nobody_knows_is_a_failure(words: tuple[str, ...], empty_doors: dict[str, str]) -> None:
+    request = "0193b2c4-01a1-7a10-8c3e-5d2f9a0001a1"
+    told = CliRunner().invoke(app, ["trace", request, *words], env=empty_doors)
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert told.stderr == f"throughline: nothing is known of a request {request}\n"
 
 
 @pytest.mark.parametrize(("unreadable", "more"), [(0, False), (10, False), (11, True)])

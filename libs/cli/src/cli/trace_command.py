@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from cli import operating, site
-from cli.console import JsonFlag, as_json, console, run
+from cli.console import Failed, JsonFlag, as_json, console, run
 from cli.door import Doors
 from contracts.registry import SERVICES, TOPICS
 
@@ -49,6 +49,8 @@ async def _trace(request: str) -> dict[str, Any]:
         waits = await asyncio.gather(*(_waits(doors, service, subject) for service in SERVICES))
     finally:
         await doors.close()
+    if not any(told) and not any(waits):
+        raise Failed(f"nothing is known of a request {subject}")
     steps = list(chain(dict(zip(SERVICES, told, strict=True))))
     return {
         "request_id": str(subject),

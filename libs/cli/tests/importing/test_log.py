@@ -66,6 +66,18 @@ def test_an_unreadable_row_is_listed_with_line_and_reason_and_the_rest_goes_on(
     assert found.changes == 3
 
 
+def test_a_log_of_which_no_row_can_be_read_is_refused_with_the_first_reason(tmp_path: Path) -> None:
+    with pytest.raises(
+        WrongLog, match=r"none of its 2 rows can be read; line 2: time-unreadable \('yesterday' is no time"
+    ):
+        read(tmp_path, HEADER + "7,yesterday,open,Jane,smoke,1\n" * 2).need_rows()
+
+
+@pytest.mark.parametrize("rows", ["", GOOD, GOOD + "7,yesterday,open,Jane,smoke,1\n"])
+def test_a_log_of_which_some_row_can_be_read_or_that_has_none_is_taken(tmp_path: Path, rows: str) -> None:
+    read(tmp_path, HEADER + rows).need_rows()
+
+
 def test_a_change_of_this_very_moment_is_not_in_the_future(tmp_path: Path) -> None:
     assert read(tmp_path, HEADER + "7,2026-06-05T14:00:00,open,Jane,smoke,1\n").unreadable == []
 

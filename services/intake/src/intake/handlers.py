@@ -10,6 +10,7 @@ stream = Stream(into=SUBMISSIONS)
 
 references = (
     Reference.of(workflow.CurrentQueue, records.CurrentQueue, cached=True),
+    Reference.of(workflow.QueueDefinition, records.Definition, cached=True),
     Reference.of(workflow.Person, records.Person, cached=True),
     Reference.of(workflow.Team, records.Team, cached=True),
 )

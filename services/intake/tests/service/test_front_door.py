@@ -268,6 +268,23 @@ async def test_S101_contacts_of_an_organisation_that_shares_see_each_others_requ
     assert carl != dora
 
 
+async def test_a_priority_that_the_published_queue_does_not_have_is_refused(intake: Standing) -> None:
+    carl = await registered(intake)
+    stages = [("New", "new"), ("Work", "in-progress"), ("Closed", "closed")]
+    await intake.know(
+        workflow.QueueDefinition(
+            queue="support", version=3, name="Support", completion_minutes={"p1": 60}, matrix={}, published_at=NOON,
+            stages=tuple(workflow.StageDefinition(name=name, state=state) for name, state in stages),
+        )
+    )  # fmt: skip
+    async with intake.client("ann", STAFF) as ann:
+        body = {"contact_id": str(carl), "queue": "support", "summary": "Printer"}
+        taken = await ann.post("/requests", json=body | {"priority": "p1"}, headers=key())
+        refused = await ann.post("/requests", json=body | {"priority": "hi"}, headers=key())
+    assert (taken.status_code, refused.status_code) == (201, 422)
+    assert refused.json()["type"].endswith("#priority-not-known")
+
+
 async def test_requests_come_in_pages_the_newest_first(intake: Standing) -> None:
     carl = await registered(intake)
     async with intake.client("ann", STAFF) as ann:

@@ -13,7 +13,7 @@ from intake.domain import access, limits, refusals, times
 from intake.domain.facts import By, RequestSubmitted, StatusNoted
 from intake.domain.messages import NoteStatus, Submit
 from intake.domain.numbering import Scheme
-from intake.domain.records import CurrentQueue, Person, Team
+from intake.domain.records import CurrentQueue, Definition, Person, Team
 from intake.domain.state import Contact, Submission
 from intake.domain.submission import claims, decide, evolve, numbers, persons, refs
 from testkit.deciding import Facts
@@ -29,6 +29,7 @@ DOCUMENTS: dict[tuple[str, str], Any] = {
     ("contacts", str(DORA)): Contact(DORA, 1, name="Dora"),
     ("contacts", str(ERASED)): Contact(ERASED, 2, erased=True),
     ("current-queue", "support"): CurrentQueue("support", 3),
+    ("queue", "support@3"): Definition("support", 3, {"p1": 60}, {"low": {"low": "p2"}}, "p3"),
     ("person", str(ANNA)): Person(ANNA, True),
     ("person", str(OTTO)): Person(OTTO, False),
     ("team", str(TEAM)): Team(TEAM, "Field"),
@@ -92,6 +93,17 @@ def test_nobody_submits_for_an_erased_contact() -> None:
 
 def test_S20_the_request_takes_the_current_version_of_its_queue() -> None:
     assert (submitted(SUBMIT).queue, submitted(SUBMIT).queue_version) == ("support", 3)
+
+
+@pytest.mark.parametrize("priority", [None, "low", "critical", "p1", "p2", "p3"])
+def test_a_priority_that_the_queue_knows_is_taken(priority: str | None) -> None:
+    assert submitted(changed(BY_AGENT, priority=priority)).priority == priority
+
+
+@pytest.mark.parametrize("priority", ["hi", "meduim", "p4"])
+def test_a_priority_that_the_queue_does_not_know_is_refused_by_name(priority: str) -> None:
+    with pytest.raises(refusals.PriorityNotKnown, match=f"support has no priority {priority}"):
+        submitted(changed(BY_AGENT, priority=priority))
 
 
 def test_a_request_is_submitted_once() -> None:

@@ -105,6 +105,15 @@ def test_S114_a_change_of_urgency_is_recorded_though_the_priority_stays(opened: 
     assert case.ask(ChangePriority("medium", "low", None, case.owner)) == []
 
 
+@pytest.mark.parametrize("names", [{"completion_minutes": {"p1": 60}}, {"matrix": {"low": {"low": "p1"}}}])
+def test_a_priority_is_a_standard_one_or_one_that_the_queue_names(opened: Any, names: dict[str, Any]) -> None:
+    case = opened(queue=names)
+    [told] = case.ask(ChangePriority("p1", None, None, case.owner))
+    assert told.priority == "p1"
+    with pytest.raises(refusals.NoSuchPriority):
+        case.ask(ChangePriority("hi", None, None, case.owner))
+
+
 def test_a_change_of_nothing_is_refused(opened: Any) -> None:
     case = opened()
     with pytest.raises(refusals.NothingChanges):

@@ -40,6 +40,13 @@ class Log:
     """By case, in the log's order."""
     unreadable: list[Unreadable] = field(default_factory=list)
 
+    def need_rows(self) -> None:
+        """Raise WrongLog when it has rows and none of them can be read."""
+        if self.unreadable and not self.rows:
+            bad = self.unreadable[0]
+            why = f"line {bad.line}: {bad.reason} ({bad.detail})"
+            raise WrongLog(f"none of its {self.changes} rows can be read; {why}")
+
 
 class _Bytes(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...

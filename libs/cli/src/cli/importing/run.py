@@ -30,6 +30,7 @@ async def run(
     """
     meaning = mappings.read(mapping)
     read = logs.read(log, meaning, now)
+    read.need_rows()
     plan = plans.plan(read, meaning)
     exchange = Exchange(target)
     started = time.monotonic()

@@ -4,6 +4,9 @@ from uuid import UUID
 
 from chassis.decision import record
 
+LEVELS = frozenset({"low", "medium", "high", "critical"})
+"""Priorities that every queue has."""
+
 
 @record
 class CurrentQueue:
@@ -11,6 +14,22 @@ class CurrentQueue:
 
     queue: str
     version: int
+
+
+@record
+class Definition:
+    """A published version of a queue, as far as a submission must fit it."""
+
+    queue: str
+    version: int
+    completion_minutes: dict[str, int]
+    matrix: dict[str, dict[str, str]]
+    default_priority: str | None = None
+
+    def names_priority(self, priority: str) -> bool:
+        """Whether the queue itself uses this priority."""
+        named = {*self.completion_minutes, self.default_priority}
+        return priority in named or any(priority in row.values() for row in self.matrix.values())
 
 
 @record

@@ -38,6 +38,13 @@ class QueueNotKnown(Unknown):
     slug = "queue-not-known"
 
 
+class PriorityNotKnown(Refused):
+    """The queue has no such priority; left out, the queue's own rules set it."""
+
+    slug = "priority-not-known"
+    status = 422
+
+
 class RequestNotKnown(Unknown):
     """No request of this id was submitted here."""
 

@@ -9,6 +9,7 @@ from chassis.decision import Known, Recalled, changed
 from intake.domain import access, limits, numbering, refusals, times
 from intake.domain.facts import By, RequestSubmitted, StatusNoted
 from intake.domain.messages import NoteStatus, Submit
+from intake.domain.records import LEVELS, CurrentQueue
 from intake.domain.state import Submission
 
 MEDIUM = "medium"
@@ -51,6 +52,7 @@ def submit(
     queue = known.get("current-queue", message.queue)
     if queue is None:
         raise refusals.QueueNotKnown(f"queue {message.queue} is not known")
+    check_priority(message.priority, queue, known)
     check_free(message, known)
     owner_id, team_id = ownership(message, known)
     return RequestSubmitted(
@@ -113,6 +115,15 @@ def check_fields(message: Submit, now: datetime) -> None:
         found.append(("/mode", "live or history"))
     if found:
         raise refusals.Invalid("some fields cannot be accepted", dict(found))
+
+
+def check_priority(priority: str | None, queue: CurrentQueue, known: Known) -> None:
+    """A priority is one of the queue's, where its definition has come here; a misspelt one would have no clock."""
+    if priority is None or priority in LEVELS:
+        return
+    definition = known.get("queue", f"{queue.queue}@{queue.version}")
+    if definition is not None and not definition.names_priority(priority):
+        raise refusals.PriorityNotKnown(f"{queue.queue} has no priority {priority}")
 
 
 def ownership(message: Submit, known: Known) -> tuple[UUID | None, UUID | None]:

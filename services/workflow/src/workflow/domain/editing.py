@@ -1,7 +1,7 @@
 """Editing fields and priority (S54, S114). What approvers were shown cannot change under their approval."""
 
 from workflow.domain import facts, gates, messages, priority, rights, sla
-from workflow.domain.refusals import NothingChanges
+from workflow.domain.refusals import NoSuchPriority, NothingChanges
 from workflow.domain.turn import Turn
 
 FIELDS = ("summary", "description", "category", "custom")
@@ -41,6 +41,8 @@ def change_priority(turn: Turn, message: messages.ChangePriority) -> None:
     chosen = message.priority or priority.from_matrix(turn.definition, urgency, impact)
     if (chosen, urgency, impact) == (request.priority, request.urgency, request.impact):
         return
+    if chosen != request.priority and not priority.knows(turn.definition, chosen):
+        raise NoSuchPriority(f"{request.queue} has no priority {chosen}")
     target = sla.minutes(turn.definition.completion_minutes.get(chosen))
     turn.state_with_due(
         lambda due_at: facts.PriorityChanged(chosen, request.priority, urgency, impact, due_at, target, turn.at)

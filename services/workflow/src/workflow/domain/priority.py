@@ -12,6 +12,12 @@ def from_matrix(definition: Definition, urgency: str, impact: str) -> str:
     return definition.matrix.get(urgency, {}).get(impact) or filling(urgency, impact)
 
 
+def knows(definition: Definition, name: str) -> bool:
+    """Whether it is one of the standard ones or of those that the queue names."""
+    named = {*LEVELS, *definition.completion_minutes, definition.default_priority}
+    return name in named or any(name in row.values() for row in definition.matrix.values())
+
+
 def at_opening(definition: Definition, explicit: str | None, urgency: str, impact: str) -> str:
     """The priority of a new request."""
     return explicit or definition.default_priority or from_matrix(definition, urgency, impact)

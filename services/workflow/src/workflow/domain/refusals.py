@@ -152,6 +152,13 @@ class NobodyActive(Refused):
     status = 422
 
 
+class NoSuchPriority(Refused):
+    """The request's queue has no such priority."""
+
+    slug = "no-such-priority"
+    status = 422
+
+
 class NoSuchOutcome(Refused):
     """A request closes as resolved, unresolved or cancelled."""
 
