@@ -179,7 +179,8 @@ async def standing(
         url = url.replace("postgresql://", "postgresql+asyncpg://")
         await asyncio.to_thread(schema.upgrade, service.migrations, url=url, schema="public", role="")
 
-    url = (await databases.template(f"standing {service.name}", build)).url
+    kind = f"{service.name} {service.migrations}"  # a toy may bear a real service's name
+    url = (await databases.template(f"standing {kind}", build)).url
     issuer = Issuer(directory, ISSUER)
     keys = directory / "jwks.json"
     keys.write_text(json.dumps(issuer.key_set()), encoding="utf-8")
