@@ -141,6 +141,13 @@ def test_erasing_needs_its_right_and_a_reason() -> None:
         told(REGISTERED, EraseContact(ERASER, " "))
 
 
+def test_a_contact_erases_nobody_else_whatever_its_token_says() -> None:
+    own, other = (Actor("contact", each, frozenset({access.ERASE})) for each in (CARL, DORA))
+    with pytest.raises(refusals.ContactNotKnown):
+        told(REGISTERED, EraseContact(other, "asked to"))
+    assert told(REGISTERED, EraseContact(own, "asked to")) == [ContactErased("asked to")]
+
+
 def test_an_erased_contact_keeps_its_id_alone() -> None:
     assert Contact(CARL, 2, erased=True) == GONE
     assert claims(GONE) == []

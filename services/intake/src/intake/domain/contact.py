@@ -64,8 +64,10 @@ def update(state: Contact, message: UpdateContact, known: Known) -> list[Fact]:
 
 
 def erase(state: Contact, message: EraseContact) -> list[Fact]:
-    """Forget the person, once."""
+    """Forget the person, once; a contact, itself alone."""
     access.require(message.actor, access.ERASE)
+    if access.is_contact(message.actor) and not access.owns(message.actor, state.contact_id):
+        raise refusals.ContactNotKnown("no such contact is known")
     wrong = dict(limits.text("/reason", message.reason, limits.REASON, required=True))
     if wrong:
         raise refusals.Invalid("some fields cannot be accepted", wrong)
