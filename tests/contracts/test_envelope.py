@@ -187,6 +187,12 @@ def test_what_is_no_envelope_is_refused_by_name(headers: list[tuple[str, bytes]]
     assert caught.value.slug == slug
 
 
+@pytest.mark.parametrize("at", ["1970-01-01T00:00:00+00:01", "2199-12-31T23:59:59-00:01"])
+def test_a_time_out_of_all_bounds_in_utc_is_refused(at: str) -> None:
+    with pytest.raises(BadEnvelope, match="ce_time"):
+        from_headers(plain(to_headers(LEAST), time=at))
+
+
 @given(st.lists(st.tuples(st.sampled_from(["ce_id", "ce_type", "ce_time", "ce_hop", "content-type"]), st.binary())))
 def test_no_headers_at_all_can_do_more_than_be_refused(headers: list[tuple[str, bytes]]) -> None:
     with pytest.raises(BadEnvelope):

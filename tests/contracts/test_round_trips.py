@@ -17,7 +17,7 @@ from contracts.generate import EXAMPLE_FILES, ROOT
 from contracts.publish.schemas import Schema, closed, examples, schema_of
 from contracts.registry import MESSAGES
 
-BEYOND_SCHEMA = ("control characters", "decimals", "k is given", "bytes as JSON", "a time lies")
+BEYOND_SCHEMA = ("control characters", "decimals", "k is given", "bytes as JSON", "a time lies", "integers lie")
 """Rules of a class that JSON Schema cannot say."""
 
 UTF8 = st.characters(codec="utf-8")

@@ -283,4 +283,7 @@ def _time(text: str) -> datetime:
         raise BadEnvelope("attribute-malformed", "ce_time is no RFC 3339 time") from error
     if at.tzinfo is None or not FIRST_YEAR < at.year < LAST_YEAR:
         raise BadEnvelope("attribute-malformed", "ce_time has no offset, or lies out of all bounds")
-    return at.astimezone(UTC)
+    utc = at.astimezone(UTC)
+    if not FIRST_YEAR < utc.year < LAST_YEAR:
+        raise BadEnvelope("attribute-malformed", "ce_time lies out of all bounds in UTC")
+    return utc

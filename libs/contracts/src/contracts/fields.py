@@ -55,9 +55,11 @@ def _written_as(form: re.Pattern[str], what: str) -> BeforeValidator:
 
 
 def _in_utc(at: datetime) -> datetime:
-    if not FIRST_YEAR < at.year < LAST_YEAR:
+    within = FIRST_YEAR < at.year < LAST_YEAR
+    utc = at.astimezone(UTC) if within else at
+    if not (within and FIRST_YEAR < utc.year < LAST_YEAR):  # as it is written here, it is read again
         raise ValueError(f"a time lies from {FIRST_YEAR + 1} to {LAST_YEAR - 1}")
-    return at.astimezone(UTC)
+    return utc
 
 
 def _custom(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
