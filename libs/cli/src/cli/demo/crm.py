@@ -36,7 +36,18 @@ class Crm:
         self._reader: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Connect; answers are read from here on."""
+        """Connect, when a broker answers; answers are read from here on. Raises KafkaError after a while."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while True:
+            try:
+                return await self._connect()
+            except KafkaError:
+                await self.stop()
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.5)
+
+    async def _connect(self) -> None:
         self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", request_timeout_ms=10_000)
         topics = [naming.topic(self._prefix, results_topic(service, NAME)) for service in SERVICES]
         self._consumer = AIOKafkaConsumer(*topics, bootstrap_servers=self._bootstrap, auto_offset_reset="earliest")
