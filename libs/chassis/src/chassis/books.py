@@ -108,7 +108,7 @@ async def letters_of(
 
 def _event_id(text: str | None) -> UUID | None:
     """The `ce_id` among kept headers."""
-    said = dict(deadletters.kept_headers(text))
+    said = {name: value for name, value in deadletters.kept_headers(text) if value is not None}
     try:
         return UUID(said["ce_id"].decode())
     except (KeyError, ValueError):

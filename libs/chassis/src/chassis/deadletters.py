@@ -87,11 +87,11 @@ def of_refused(asked: Asked, refused: Refused) -> Letter | None:
     return Letter(Dead(refused.slug, refused.detail), origin["topic"], original)
 
 
-def kept_headers(text: str | None) -> list[tuple[str, bytes]]:
-    """The headers of a kept record, whether it was dead at once or has waited before."""
+def kept_headers(text: str | None) -> list[tuple[str, bytes | None]]:
+    """The headers of a kept record, as they came, whether it was dead at once or has waited before."""
     kept = orjson.loads(text) if text else []
     pairs = [(each["name"], each["value"]) if isinstance(each, dict) else each for each in kept]
-    return [(name, base64.b64decode(value) if value is not None else b"") for name, value in pairs]
+    return [(name, base64.b64decode(value) if value is not None else None) for name, value in pairs]
 
 
 def _headers_json(record: Any) -> list[dict[str, str | None]]:

@@ -17,7 +17,7 @@ from chassis.recalling import Heard, Told
 from chassis.rereading import Rereader
 from chassis.rewinding import Published
 from chassis.rewriting import Answered
-from chassis.stream import ear_of
+from chassis.stream import arrived, ear_of
 from contracts import registry
 from contracts.envelope import BadEnvelope, from_headers
 
@@ -185,10 +185,7 @@ class Commands:
         runtime = self._runtime
         client = record.topic.rpartition(".commands.")[2]
         registered = await runtime.clients.get(client)
-        found = inbound.inbound(
-            runtime.service.commands, client, registered, record.headers, record.key, record.value,
-            runtime.settings.body_limit,
-        )  # fmt: skip
+        found = arrived(runtime, client, registered, record)
         if isinstance(found, inbound.DeadCommand):
             return
         asked = inbound.turned(found) if isinstance(found, inbound.RefusedCommand) else found.asked

@@ -40,7 +40,7 @@ class _Record(NamedTuple):
     partition: int
     offset: int
     key: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
     value: bytes | None
 
 

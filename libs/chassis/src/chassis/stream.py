@@ -90,7 +90,7 @@ class Worker:
         for record in records:
             client = record.topic.rpartition(".commands.")[2]
             registered = await self._runtime.clients.get(client)
-            found = self._arrived(client, registered, record)
+            found = arrived(self._runtime, client, registered, record)
             if isinstance(found, inbound.DeadCommand):
                 letters.append(self._letter(Dead(found.reason, found.detail), record))
             elif isinstance(found, inbound.RefusedCommand):
@@ -110,15 +110,17 @@ class Worker:
         for name, asked in by_decider.items():
             await self._runtime.deciders[name].handle_batch(asked)
 
-    def _arrived(
-        self, client: str, registered: Client | None, record: Any
-    ) -> inbound.Arrived | inbound.RefusedCommand | inbound.DeadCommand:
-        commands, limit = self._runtime.service.commands, self._runtime.settings.body_limit
-        try:
-            return inbound.inbound(commands, client, registered, record.headers, record.key, record.value, limit)
-        except Exception as error:  # as above: a client's record stops nobody else's commands
-            log.exception("command_not_decoded", topic=record.topic, offset=record.offset)
-            return inbound.DeadCommand("error", f"{type(error).__name__}: {error}"[:2000])
+
+def arrived(
+    runtime: "Runtime", client: str, registered: Client | None, record: Any
+) -> inbound.Arrived | inbound.RefusedCommand | inbound.DeadCommand:
+    """What a record on a client's command topic is; one that our own code fails on stops nobody else's commands."""
+    commands, limit = runtime.service.commands, runtime.settings.body_limit
+    try:
+        return inbound.inbound(commands, client, registered, record.headers, record.key, record.value, limit)
+    except Exception as error:
+        log.exception("command_not_decoded", topic=record.topic, offset=record.offset)
+        return inbound.DeadCommand("error", f"{type(error).__name__}: {error}"[:2000])
 
 
 def ear_of(runtime: "Runtime") -> Ear:

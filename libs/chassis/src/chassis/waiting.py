@@ -1,7 +1,6 @@
 """Messages that cannot be decided now: read back, listed, retried and skipped (architecture, section 5)."""
 
 import base64
-import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -9,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+import structlog
 from pydantic import TypeAdapter
 
 from chassis.asked import Asked, Undecodable
@@ -32,7 +32,7 @@ _RETRY = "UPDATE waiting SET next_at = clock_timestamp(), attempts = 0 WHERE sub
 
 Revive = Callable[[asyncpg.Record], Asked]
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class NothingWaits(Refused):
@@ -94,7 +94,7 @@ def revived(revive: Revive, row: Any) -> Asked:
     try:
         return revive(row)
     except Exception as error:
-        log.exception("a waiting message cannot be read again", extra={"waiting_id": row["id"]})
+        log.exception("waiting_not_readable", waiting_id=row["id"], subject=str(row["subject"]))
         return Asked(
             subject=row["subject"], message=Undecodable("error", f"{type(error).__name__}: {error}"),
             record=row["record"], stream=row["stream"], sequence=row["sequence"], **envelope(row),

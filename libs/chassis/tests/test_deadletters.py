@@ -1,0 +1,29 @@
+"""A dead letter keeps every byte of its record, so that what is decided after all is what came."""
+
+import base64
+import json
+
+import pytest
+
+from chassis.books import _event_id
+from chassis.deadletters import kept_headers
+
+ONE = "0190d3a0-0000-7000-8000-000000000001"
+
+
+def text(value: str | None) -> str | None:
+    return None if value is None else base64.b64encode(value.encode()).decode()
+
+
+@pytest.mark.parametrize("as_pairs", [True, False])
+def test_headers_come_back_as_they_were_one_without_value_included(as_pairs: bool) -> None:
+    came = [("ce_id", ONE), ("ce_id", None), ("x", "")]
+    kept = [[n, text(v)] if as_pairs else {"name": n, "value": text(v)} for n, v in came]
+    again = kept_headers(json.dumps(kept))
+    assert again == [(name, None if value is None else value.encode()) for name, value in came]
+    assert str(_event_id(json.dumps(kept))) == ONE
+
+
+@pytest.mark.parametrize("kept", [None, [["ce_id", None]], [["ce_id", text("no id")]]])
+def test_a_letter_without_a_readable_id_has_none(kept: object) -> None:
+    assert _event_id(None if kept is None else json.dumps(kept)) is None
