@@ -84,6 +84,19 @@ async def test_an_exception_is_answered_to_its_sender_alone(database: Database, 
     assert await totals(database) == {till: 1, other: 2}
 
 
+async def test_what_is_decided_and_the_memory_of_its_id_are_written_together_or_not_at_all(
+    database: Database, decider: Decider[toy.Till]
+) -> None:
+    till = uuid4()
+    async with database.begin() as other:
+        await other.execute("LOCK TABLE message_ids IN EXCLUSIVE MODE")
+        deciding = asyncio.create_task(decider.handle(asked(till, Add(1), remember=True)))
+        await eventually(lambda: decider.counts["lost"] >= 2)
+        assert await totals(database) == {}
+    assert (await deciding).refused is None
+    assert await totals(database) == {till: 1}
+
+
 async def test_what_has_no_place_in_the_tables_fails_alone(database: Database, decider: Decider[toy.Till]) -> None:
     good, spoilt = [uuid4() for _ in range(5)], uuid4()
     batch = [asked(till, Add(1)) for till in good]

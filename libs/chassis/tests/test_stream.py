@@ -174,6 +174,10 @@ async def test_documents_are_kept_by_their_highest_sequence_until_their_tombston
         await becomes(lambda: of(str(two), kept()), (2, None))
         await becomes(lambda: of(str(one), kept()), (2, True))
         await becomes(lambda: count(letters(database)), 2)
+        await person(one, 1, active=False)  # in a batch of its own
+        await person(bad, 1, active=True)
+        await becomes(lambda: of(str(bad), kept()), (1, True))
+        assert (await kept())[str(one)] == (2, True)
     assert sorted(await letters(database)) == ["document-not-storable", "key-wrong"]
 
 

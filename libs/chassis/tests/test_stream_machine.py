@@ -238,4 +238,4 @@ class StreamMachine(RuleBasedStateMachine):
 
 def test_facts_are_decided_once_and_in_order_however_they_come() -> None:
     with capture_logs():  # failures are planted by the hundred
-        run_state_machine_as_test(StreamMachine, settings=settings(max_examples=100, stateful_step_count=30))
+        run_state_machine_as_test(StreamMachine, settings=settings(max_examples=400, stateful_step_count=30))

@@ -107,7 +107,7 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
         ),
         why="a repeated key is decided twice when the process dies, or is fast, in between",
-        tests=_EQUAL_KEYS,
+        tests=_decider("what_is_decided_and_the_memory_of_its_id_are_written_together_or_not_at_all"),
     ),
     mutant(
         "racing keys are not counted",
