@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -146,18 +147,21 @@ async def test_a_body_that_cannot_be_read_makes_its_own_request_wait(
         await eventually(waits)
 
 
+async def tell_of_person(
+    wire: Wire, who: UUID, sequence: int, *, active: bool, more: bytes = b"", key: UUID | None = None
+) -> None:
+    event = workflow.Person(
+        person_id=who, name="Ada", email=None, login=None, active=active, roles=(), teams=(), version=sequence
+    )
+    said = headers(wire.prefix, event, key or who, sequence)
+    await wire.send("workflow.people", key or who, body(event)[:-1] + more + b"}", said)
+
+
 async def test_documents_are_kept_by_their_highest_sequence_until_their_tombstone(
     url: str, kafka: Any, prefix: str, wire: Wire, database: Any
 ) -> None:
     one, two, bad = uuid4(), uuid4(), uuid4()
-
-    async def person(who: UUID, sequence: int, *, active: bool, more: bytes = b"", key: UUID | None = None) -> None:
-        event = workflow.Person(
-            person_id=who, name="Ada", email=None, login=None, active=active, roles=(), teams=(), version=sequence
-        )
-        said = headers(prefix, event, key or who, sequence)
-        await wire.send("workflow.people", key or who, body(event)[:-1] + more + b"}", said)
-
+    person = partial(tell_of_person, wire)
     await person(one, 2, active=True)
     await person(one, 1, active=False)
     await person(two, 1, active=True)
