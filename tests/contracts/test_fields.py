@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 from uuid import UUID
 
@@ -105,6 +106,29 @@ def test_integers_in_custom_fields_are_ones_that_every_json_reader_holds(sign: i
     assert not refused(custom={"k": [{"n": sign * (2**53 - 1)}]})
     assert refused(custom={"k": [{"n": sign * 2**53}]})
     assert refused(custom={"k": sign * 10**30})
+
+
+_MARKS = st.characters(max_codepoint=0x2FF, exclude_categories=("Cs",))
+_SCALARS = st.none() | st.booleans() | st.integers(-(2**54), 2**54) | st.floats() | st.text(_MARKS, max_size=6)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(_MARKS, max_size=3), inner, max_size=3),
+)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_plain(each) for item in value.items() for each in item)
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, str):
+        return not any((c < " " and c not in "\t\n\r") or "\x7f" <= c <= "\x9f" for c in value)
+    return not isinstance(value, int | float) or (abs(value) < 2**53 if isinstance(value, int) else isfinite(value))
+
+
+@given(_VALUES)
+def test_a_custom_value_passes_exactly_when_all_its_texts_and_numbers_are_plain(value: Any) -> None:
+    assert refused(custom={"k": value}) is not _is_plain(value)
 
 
 @pytest.mark.parametrize("word", ["high", "p1", "very-high", "1", "x" * 64])
