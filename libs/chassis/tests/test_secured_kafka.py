@@ -28,7 +28,9 @@ from chassis.service import Runtime
 from chassis.topics import Topics
 from contracts import registry, workflow
 from contracts.billing import RemoveCharge
+from embedded import jvm, storage
 from embedded.kafka import Kafka
+from embedded.process import Child
 from testkit import toyservice
 from testkit.eventually import eventually
 from testkit.streams import PARTITIONS, body, headers
@@ -40,10 +42,12 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 PASSWORD = "c4nary-K4FKA-p4ssword"
 TOPICS = ("workflow.requests", "workflow.people", "workflow.asks", "billing.resent", "billing.dead-letters",
           "billing.asks", "billing.accounts")  # fmt: skip
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _PLAIN = (
     "org.apache.kafka.common.security.plain.PlainLoginModule required "
     f'username="broker" password="b" user_broker="b" user_billing="{PASSWORD}";'
 )
+_SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
 def certificate(directory: Path) -> tuple[Path, Path]:
@@ -71,28 +75,64 @@ def certificate(directory: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What a service's settings say of a broker that is secured."""
-    broker, authority = certificate(tmp_path_factory.mktemp("certificates"))
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A secured broker that knows billing's password by every mechanism: (where it listens, its authority)."""
+    folder = tmp_path_factory.mktemp("certificates")
+    key, authority = certificate(folder)
     settings = {
         "listener.security.protocol.map": "PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT",
-        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.enabled.mechanisms": ",".join(MECHANISMS),
         "sasl.mechanism.inter.broker.protocol": "PLAIN",
         "listener.name.plaintext.plain.sasl.jaas.config": _PLAIN,
+        "listener.name.plaintext.scram-sha-256.sasl.jaas.config": _SCRAM,
+        "listener.name.plaintext.scram-sha-512.sasl.jaas.config": _SCRAM,
         "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(broker),
+        "ssl.keystore.location": str(key),
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(authority),
     }
     with Kafka(settings=settings) as server:
-        yield {
-            "kafka_bootstrap": server.bootstrap,
-            "kafka_security": "SASL_SSL",
-            "kafka_sasl_mechanism": "PLAIN",
-            "kafka_username": "billing",
-            "kafka_password": PASSWORD,
-            "kafka_ca_file": authority,
-        }
+        enter(server.bootstrap, authority, folder)
+        yield server.bootstrap, authority
+
+
+def enter(bootstrap: str, authority: Path, folder: Path) -> None:
+    """Make billing's SCRAM credentials with Kafka's own tool, as an operator does."""
+    settings = {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.jaas.config": _PLAIN,
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(authority),
+    }
+    storage.write(folder / "admin.properties", settings)
+    for name in MECHANISMS[1:]:
+        command = [
+            *("kafka.admin.ConfigCommand", "--bootstrap-server", bootstrap),
+            *("--command-config", str(folder / "admin.properties"), "--entity-type", "users"),
+            *("--entity-name", "billing", "--alter", "--add-config", f"{name}=[password={PASSWORD}]"),
+        ]
+        tool = Child(jvm.command(command), log=folder / f"{name}.log", env=jvm.ENVIRONMENT)
+        tool.finish(within=90, name="Kafka's configuration tool")
+
+
+def access(broker: tuple[str, Path], mechanism: str) -> dict[str, Any]:
+    """What a service's settings say of the broker."""
+    bootstrap, authority = broker
+    return {
+        "kafka_bootstrap": bootstrap,
+        "kafka_security": "SASL_SSL",
+        "kafka_sasl_mechanism": mechanism,
+        "kafka_username": "billing",
+        "kafka_password": PASSWORD,
+        "kafka_ca_file": authority,
+    }
+
+
+@pytest.fixture
+def secured(broker: tuple[str, Path]) -> dict[str, Any]:
+    """Settings with the mechanism that is meant where none is named."""
+    return access(broker, "SCRAM-SHA-512")
 
 
 def runtime(url: str, prefix: str, role: str, **secured: Any) -> Runtime:
@@ -117,9 +157,11 @@ async def at_work(url: str, prefix: str, secured: dict[str, Any]) -> AsyncIterat
             await process.database.close()
 
 
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 async def test_a_service_hears_tells_is_commanded_and_answers(
-    secured: dict[str, Any], fresh_database: Any, prefix: str
+    broker: tuple[str, Path], mechanism: str, fresh_database: Any, prefix: str
 ) -> None:
+    secured = access(broker, mechanism)
     url = str((await fresh_database.template("toy", create)).url)
     await toyservice.register(url, "erp", "tills:write")
     till = uuid4()
@@ -149,6 +191,8 @@ async def _total(process: Runtime) -> int:
     "wrong",
     [
         {"kafka_password": "c4nary-K4FKA-wrong"},
+        {"kafka_password": "c4nary-K4FKA-wrong", "kafka_sasl_mechanism": "PLAIN"},
+        {"kafka_username": "intake"},
         {"kafka_ca_file": None},
         {"kafka_security": "SSL", "kafka_username": None, "kafka_password": None},
         {"kafka_security": "SASL_PLAINTEXT"},
