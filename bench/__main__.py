@@ -6,7 +6,7 @@ import sys
 
 from bench.result import ROOT
 
-NAMES = ("submit", "chain", "latency", "relay", "consumer", "agenda", "reads", "importing")
+NAMES = ("submit", "chain", "latency", "relay", "consumer", "agenda", "reads", "growth", "importing")
 
 
 def main() -> int:

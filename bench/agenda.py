@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from bench import peers
+from bench.filling import Fill, fill, filled_id
 from bench.measuring import Meter, percentile
 from bench.result import Result
 from bench.running import alone
@@ -24,22 +25,18 @@ RATE, SECONDS, BURST = 500, 8, 10_000
 IDLE_SECONDS = 5.0
 _AHEAD = timedelta(seconds=4)
 
-_NAMES = "SELECT string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position) FROM information_schema.columns "
-_FILL = """
-INSERT INTO workflow.requests (id, {names})
-SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, {names}
-FROM (SELECT * FROM workflow.requests ORDER BY created_at LIMIT 1) one, generate_series(1, {rows}) n;
-INSERT INTO workflow.wake (subject, aggregate, at)
-SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'requests',
-  now() + interval '1 day' + random() * interval '5 days' FROM generate_series(1, {rows}) n;
-"""
+SOON = "now() + interval '1 day' + random() * interval '5 days'"
+FILLS = (
+    Fill("workflow.requests", {"id": filled_id("n")}, "WHERE number IS NOT NULL ORDER BY created_at"),
+    Fill("workflow.wake", {"subject": filled_id("n"), "aggregate": "'requests'", "at": SOON}, made=True),
+)
 """Copies of one real request, each with its wake-up on some later day."""
-_DUE = """
+DUE = f"""
 WITH due AS (
-  SELECT ('00000000-0000-7000-8000-' || lpad(to_hex($4 + n * $5), 12, '0'))::uuid AS id,
+  SELECT {filled_id("$4 + n * $5")} AS id,
     $1::timestamptz + n * $3::interval AS at FROM generate_series(0, $2 - 1) n),
 moved AS (
-  UPDATE workflow.requests r SET state = jsonb_set(r.state::jsonb, '{clock,since}', to_jsonb(to_char(
+  UPDATE workflow.requests r SET state = jsonb_set(r.state::jsonb, '{{clock,since}}', to_jsonb(to_char(
     (due.at - (r.state->'clock'->>'target')::bigint * interval '1 microsecond') AT TIME ZONE 'UTC',
     'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')))::json
   FROM due WHERE r.id = due.id)
@@ -59,7 +56,7 @@ async def measure(site: Site) -> Result:
     connection = await asyncpg.connect(site.admin_url, command_timeout=300)
     try:
         began = time.perf_counter()
-        await _fill(connection)
+        await fill(site.admin_url, FILLS, 1, OPEN)
         found: dict[str, Any] = {"open": OPEN, "fill_seconds": time.perf_counter() - began}
         found["idle_percent_of_a_core"] = await _idle(site)
         late, _ = await _fire(site, connection, RATE * SECONDS, timedelta(seconds=1) / RATE, first=1)
@@ -81,16 +78,6 @@ async def _opened(site: Site) -> bool:
     return await site.count("workflow.requests") > 0
 
 
-async def _fill(connection: asyncpg.Connection) -> None:
-    names = await connection.fetchval(
-        _NAMES + "WHERE table_schema = 'workflow' AND table_name = 'requests' AND column_name <> 'id'"
-    )
-    await connection.execute(_FILL.format(names=names, rows=OPEN))
-    await connection.execute("VACUUM ANALYZE workflow.wake")
-    await connection.execute("VACUUM ANALYZE workflow.requests")
-    await connection.execute("CHECKPOINT")
-
-
 async def _idle(site: Site) -> dict[str, float]:
     pids = site.pids()
     meter = Meter({name: pids[name] for name in (TIMERS, "postgresql")})
@@ -104,7 +91,7 @@ async def _fire(
     """Milliseconds late of each, and CPU of the timers and of PostgreSQL from just before the first falls due."""
     step = OPEN // count // 2 * 2  # even: what begins at 1 never meets what begins at 2
     start: datetime = await connection.fetchval("SELECT clock_timestamp()") + _AHEAD
-    await connection.execute(_DUE, start, count, apart, first, step)
+    await connection.execute(DUE, start, count, apart, first, step)
     ahead = (start - await connection.fetchval("SELECT clock_timestamp()")).total_seconds()
     if ahead < 0.2:
         raise RuntimeError("the machine is too slow to prepare what is due in time")

@@ -56,9 +56,7 @@ async def _consumed(site: Site, consumer: AIOKafkaConsumer) -> dict[str, float]:
     filled, opened = await published(site, consumer), await site.count("workflow.requests")
     await load.run(site.plan(120.0, most=EVENTS))
     await until(lambda: _at_least(published(site, consumer), filled + EVENTS))
-    process = site.watch.processes[WORKER]
-    site.watch.start(process)
-    process.wanted = True
+    site.begin(WORKER)
     await until(lambda: _at_least(site.count("workflow.requests"), opened + EVENTS * _UNMEASURED), every=0.05)
     pids = site.pids()
     meter, began = Meter({name: pids[name] for name in (WORKER, "postgresql")}), time.perf_counter()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.effort import QUICK
 from bench.measuring import load_average, machine
 
 ROOT = Path(__file__).parents[1]
@@ -69,7 +70,7 @@ def rounded(value: Any) -> Any:
 
 
 def tell(result: Result, load_before: float) -> None:
-    """Print what was found, keep it, and end with the line for machines."""
+    """Print what was found, keep it unless it was a quick run, and end with the line for machines."""
     kept = {
         **result.line(),
         "bound": f"{'ratio' if result.of_ratio else 'figure'} {'>=' if result.at_least else '<='} goal",
@@ -80,8 +81,9 @@ def tell(result: Result, load_before: float) -> None:
         "rounds": result.rounds,
         "details": rounded(result.details),
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{result.name}.json").write_text(json.dumps(kept, indent=2) + "\n")
+    if not QUICK:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{result.name}.json").write_text(json.dumps(kept, indent=2) + "\n")
     print(f"{kept['machine']}; load average {kept['load_average']['before']} before, after {load_average():.2f}")
     for name, value in rounded(result.details).items():
         print(f"  {name}: {json.dumps(value)}")

@@ -124,13 +124,17 @@ class Site(Installation):
             self.watch.processes[name].wanted = False
         await asyncio.gather(*(asyncio.to_thread(self._child(name).stop) for name in names))
 
+    def begin(self, name: str) -> None:
+        """Start a process again that was halted."""
+        process = self.watch.processes[name]
+        self.watch.start(process)
+        process.wanted = True
+
     async def resume(self, *names: str) -> None:
         """Start processes again and return when they are ready."""
         for name in names:
-            process = self.watch.processes[name]
-            self.watch.start(process)
-            process.wanted = True
-        await self.watch.ready()
+            self.begin(name)
+            await until(self.watch.processes[name].ready)
 
     def pids(self) -> dict[str, int]:
         """Every process that runs, the servers among them, by name."""

@@ -81,6 +81,7 @@ CREATE TABLE message_ids (
     sequence bigint NOT NULL, kept_until timestamptz NOT NULL, PRIMARY KEY (id)
 ) PARTITION BY HASH (id);
 CREATE INDEX message_ids_old ON message_ids (kept_until);
+CREATE INDEX message_ids_subject ON message_ids (subject);
 CREATE TABLE documents (
     kind text NOT NULL, id text NOT NULL, sequence bigint NOT NULL, doc json,
     changed_at timestamptz NOT NULL DEFAULT clock_timestamp(), erased_at timestamptz, PRIMARY KEY (kind, id)

@@ -50,9 +50,10 @@ _OLDEST = (
 )
 _LATEST = (
     "SELECT DISTINCT ON (j.topic, j.key) j.grp, j.seq, j.topic, j.recorded_at FROM relay_cursor c CROSS JOIN LATERAL ("
-    "SELECT grp, seq, topic, key, recorded_at FROM journal WHERE grp = c.grp AND seq > c.high - $2 "
-    "AND topic = ANY($1::text[])) j ORDER BY j.topic, j.key, j.seq DESC"
+    "SELECT grp, seq, topic, key, recorded_at FROM journal WHERE grp = c.grp AND seq > c.high - $2 ORDER BY seq "
+    "LIMIT $2) j WHERE j.topic = ANY($1::text[]) ORDER BY j.topic, j.key, j.seq DESC"
 )
+"""The last rows of each group: the limit holds them all, and makes PostgreSQL go by group through the index."""
 
 
 class Relay:

@@ -49,9 +49,10 @@ def _requests() -> None:
             f"requests_open_{column}", "requests", [column, "rank_at", "id"], postgresql_where=sa.text(_OPEN)
         )
     op.create_index("requests_open", "requests", ["rank_at", "id"], postgresql_where=sa.text(_OPEN))
-    op.create_index(
-        "requests_closed", "requests", ["closed_at", "id"], postgresql_where=sa.text("closed_at IS NOT NULL")
-    )
+    closed = sa.text("closed_at IS NOT NULL")
+    op.create_index("requests_closed", "requests", ["closed_at", "id"], postgresql_where=closed)
+    for column in ("owner_id", "team_id", "queue", "organisation_id"):
+        op.create_index(f"requests_closed_{column}", "requests", [column, "closed_at", "id"], postgresql_where=closed)
     op.create_index("requests_contact", "requests", ["contact_id", "closed_at", "id"])
     op.create_index("requests_number", "requests", ["number"])
 
