@@ -48,10 +48,10 @@ async def test_a_service_with_an_empty_schema_learns_what_was_and_mails_nobody(
         await restoring.hears_from_now_on(installation, SERVICE)
         await restoring.start(installation, SERVICE)
         assert await threads(installation) == 0
-        status, said = await orphans.throughline(installation, "topics", "bootstrap", SERVICE)
+        status, said = await orphans.throughline(installation, "bootstrap", SERVICE)
         assert status == 0, said
         await eventually(lambda: known(installation, BEFORE + 1), within=60)
-        status, said = await orphans.throughline(installation, "topics", "bootstrap", SERVICE)
+        status, said = await orphans.throughline(installation, "bootstrap", SERVICE)
         assert status == 0, said
         mails = await restoring.rows(installation, f"SELECT 1 FROM {SERVICE}.messages")
         assert (len(mails), installation.sink.taken.mails) == (0, 0)

@@ -117,9 +117,9 @@ def test_clients_topics_tokens_and_what_waits(throughline: Callable[..., Any]) -
 def test_a_service_asks_for_everything_on_the_streams_it_hears_and_for_no_other(
     throughline: Callable[..., Any],
 ) -> None:
-    asked = throughline("topics", "bootstrap", "billing", "--json")
+    asked = throughline("bootstrap", "billing", "--json")
     assert json.loads(asked.stdout) == {"service": "billing", "streams": ["workflow.requests"]}, asked.stderr
-    refused = throughline("topics", "bootstrap", "billing", "--stream", "intake.requests")
+    refused = throughline("bootstrap", "billing", "--stream", "intake.requests")
     assert refused.returncode == 1
     assert refused.stderr.startswith("throughline: 422 invalid")
 

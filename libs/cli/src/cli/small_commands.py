@@ -1,4 +1,4 @@
-"""The small verbs: `token`, `topics`, `clients` and `provision`."""
+"""The small verbs: `token`, `bootstrap`, `topics`, `clients` and `provision`."""
 
 from typing import Annotated
 
@@ -58,7 +58,6 @@ def apply(json: JsonFlag = False) -> None:
     _changes(apply=True, json=json)
 
 
-@topics_app.command()
 def bootstrap(
     service: Annotated[str, typer.Argument(help="The service that starts late, or has lost what it heard.")],
     stream: Annotated[
