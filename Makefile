@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes
 
 .PHONY: help
 help: ## Show what can be done here
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: $(LOCKS) $(addsuffix /pyproject.toml,$(MEMBERS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -62,6 +62,12 @@ ifeq ($(FAULTS),scenario)
 else
 	$(BIN)/python -m testkit.chaos --faults $(or $(FAULTS),quick) --seeds $(or $(SEEDS),1) $(if $(SEED),--seed $(SEED)) $(CHAOS)
 endif
+
+PROOF ?= chaos-proof.jsonl
+.PHONY: chaos-proof
+chaos-proof: setup ## Every fault three times with volume; adds to $(PROOF), and goes on where it was stopped (SEED=1)
+	$(BIN)/python -m testkit.chaos --faults $(or $(FAULTS),all) --seeds $(or $(SEEDS),3) --seed $(or $(SEED),1) \
+		--seconds 14 --lasts 5 --rate 4 --crowd 86 --per-site 12 --report $(PROOF) $(CHAOS)
 
 .PHONY: mutants
 mutants: setup ## Plant every known bug into a copy; a test must see each (ONLY=L1,"naive cursor" JOBS=2)

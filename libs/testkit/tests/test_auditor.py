@@ -376,6 +376,6 @@ def test_a_record_that_comes_again_is_no_violation(evidence: Evidence) -> None:
 
 
 def test_lateness_counts_from_the_due_time_or_from_the_opening_whichever_is_later(evidence: Evidence) -> None:
-    assert lateness(evidence) == [0.0]
+    assert lateness(evidence.facts) == [0.0]
     altered("workflow.sla-breached", emitted_at=(NOON + timedelta(seconds=5)).isoformat())(evidence)
-    assert lateness(evidence) == [2.0]
+    assert lateness(evidence.facts) == [2.0]

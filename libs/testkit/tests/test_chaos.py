@@ -14,11 +14,13 @@ from cli.demo.crm import SERVICES
 from testkit.chaos.auditor import INVARIANTS, Violation
 from testkit.chaos.catalogue import FAULTS, SETS, UnknownFault, chosen, needs_disks, needs_links, skipped
 from testkit.chaos.evidence import POISON, service
-from testkit.chaos.experiment import Result
+from testkit.chaos.experiment import Result, Shape
 from testkit.chaos.load import plan
-from testkit.chaos.matrix import figures, matrix, percentile, told
+from testkit.chaos.matrix import Run, figures, matrix, percentile, told
 from testkit.chaos.operations import Operation, Operations, act_of, marker_of, position_of
 from testkit.chaos.poison import without_envelope, without_sense
+from testkit.chaos.record import failed as did_fail
+from testkit.chaos.record import run_of
 from testkit.chaos.watching import Seeing
 
 REQUEST = UUID(int=7)
@@ -133,6 +135,10 @@ def result(**changed: Any) -> Result:
     return Result("kafka-kill", 7, operations={"ok": 3, "refused": 1, "unknown": 2}, facts=10, duplicates=1, **fields)
 
 
+def run(**changed: Any) -> Run:
+    return run_of(result(**changed), Shape(), "abc1234")
+
+
 @pytest.mark.parametrize(
     ("changed", "failed"),
     [
@@ -147,21 +153,23 @@ def test_a_run_fails_by_a_violation_by_no_recovery_and_by_a_fault_that_did_not_s
 ) -> None:
     assert result(**changed).failed == failed
     assert ("FAILED" in told(result(**changed))) == failed
+    assert did_fail(run(**changed)) == failed
 
 
 def test_the_matrix_counts_violations_by_invariant_runs_strikes_and_recoveries() -> None:
-    broken = result(violations=[Violation("I8", "gap", "7", "1 then 3")], proof="", recovered=None)
-    line = matrix([result(recovered=2.0), broken]).splitlines()[-1]
-    assert line.startswith("| kafka-kill | 2 | 1 | ")
-    assert [cell.strip() for cell in line.split("|")[4:-2]] == ["1" if name == "I8" else "0" for name in INVARIANTS]
+    broken = run(violations=[Violation("I8", "gap", "7", "1 then 3")], proof="", recovered=None)
+    line = matrix([run(recovered=2.0, submits=[0.1, 0.2]), broken]).splitlines()[-1]
+    assert line.startswith("| kafka-kill | 2 | 1 | 2 | ")
+    assert [cell.strip() for cell in line.split("|")[5:-2]] == ["1" if name == "I8" else "0" for name in INVARIANTS]
     assert line.endswith("| 2.0 / 2.0 s |")
 
 
-def test_the_figures_add_up_operations_and_take_each_sites_last_count() -> None:
-    text = figures([result(), result(late=[0.5])])
-    assert "2 runs, 6 operations ok, 2 refused, 4 unknown" in text
-    assert "10 records on the topics, 1 of them repeats (10.00%)" in text
-    assert "max 0.50 s" in text
+def test_the_figures_add_up_and_name_the_worst_runs_lateness() -> None:
+    text = figures([run(submits=[0.1, 0.2]), run(late=[0.5])])
+    assert "2 runs, 2 requests accepted; 6 operations ok, 2 refused, 4 unknown" in text
+    assert "20 records on the topics, 2 of them repeats (10.00%)" in text
+    assert "1 breaches, at worst p50 0.50 s late" in text
+    assert "at worst: p50 100 ms, p99 0.20 s" in text
 
 
 @pytest.mark.parametrize(("part", "value"), [(0.5, 2.0), (0.51, 3.0), (0.99, 4.0), (1.0, 4.0)])

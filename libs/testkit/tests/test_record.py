@@ -6,21 +6,24 @@ from typing import Any
 import orjson
 import pytest
 
-from testkit.chaos.auditor import INVARIANTS
+from testkit.chaos.auditor import INVARIANTS, Violation
 from testkit.chaos.catalogue import FAULTS
-from testkit.chaos.record import PAGE, RECORD, Run, entered, page, written
+from testkit.chaos.experiment import Result, Shape
+from testkit.chaos.matrix import Run
+from testkit.chaos.record import PAGE, RECORD, entered, failed, lines, page, run_of, written
+from testkit.chaos.record import line as line_of
 
 REPOSITORY = Path(__file__).parents[3]
 
 
 def told(fault: str = "kafka-kill", **changed: Any) -> Run:
     """A run as a session reports it."""
-    return {
-        "commit": "abc1234", "fault": fault, "seed": 7, "said": "kill kafka", "proof": "process 1 is now 2",
-        "skipped": "", "violations": [], "recovered": 2.0, "operations": {"ok": 9, "refused": 0, "unknown": 1},
-        "submits": [0.1, 0.2], "facts": 40, "duplicates": 1, "late": [0.25], "rate": 2.0, "seconds": 15.0, "lasts": 6.0,
-        "ended": {"audit": 30.0}, **changed,
+    fields: dict[str, Any] = {
+        "seed": 7, "said": "kill kafka", "proof": "process 1 is now 2", "recovered": 2.0,
+        "operations": {"ok": 9, "refused": 0, "unknown": 1}, "submits": [0.1, 0.2], "facts": 40, "duplicates": 1,
+        "late": [0.25], **changed,
     }  # fmt: skip
+    return run_of(Result(fault, **fields), Shape(), "abc1234")
 
 
 def line(fault: str, record: list[Run]) -> str:
@@ -28,12 +31,13 @@ def line(fault: str, record: list[Run]) -> str:
     return found
 
 
-def test_facts_and_repeats_of_a_site_are_given_to_the_run_in_which_they_came() -> None:
-    record = entered([], [told(), told("kill-api", facts=100, duplicates=3)])
-    assert {run["fault"]: (run["facts"], run["duplicates"]) for run in record} == {
-        "kafka-kill": (40, 1),
-        "kill-api": (60, 2),
-    }
+def test_a_report_is_lines_to_which_every_run_adds_one(tmp_path: Path) -> None:
+    report = tmp_path / "chaos.jsonl"
+    assert lines(report) == lines(None) == []
+    report.write_text(line_of(told()) + "\n")
+    with report.open("a") as more:
+        more.write(line_of(told(seed=8)) + "\n")
+    assert lines(report) == [told(), told(seed=8)]
 
 
 def test_a_report_that_is_entered_again_changes_nothing() -> None:
@@ -56,10 +60,13 @@ def test_the_page_tells_runs_strikes_recovery_and_repeats_and_what_was_never_run
 
 
 def test_violations_are_counted_at_their_fault_and_invariant() -> None:
-    record = entered([], [told(violations=[("I8", "gap", "7", "1 then 3"), ("I8", "gap", "8", "2 then 4")])])
+    record = entered(
+        [], [told(violations=[Violation("I8", "gap", "7", "1 then 3"), Violation("I8", "gap", "8", "2 then 4")])]
+    )
     cells = [cell.strip() for cell in line("kafka-kill", record).strip("|").split("|")]
     assert dict(zip(INVARIANTS, cells[5:-3], strict=True)) == {**dict.fromkeys(INVARIANTS, "0"), "I8": "2"}
     assert "2 violations" in page(record)
+    assert [failed(run) for run in record] == [True]
 
 
 def test_a_skipped_fault_is_no_run_and_says_why() -> None:

@@ -1,66 +1,24 @@
-"""`python -m testkit.chaos --faults quick --seeds 1`: a site per seed, every fault on it, the matrix at the end."""
+"""`python -m testkit.chaos --faults quick --seeds 1`: every fault with every seed, the matrix at the end."""
 
 import argparse
 import asyncio
-import json
 import logging
-import random
 import secrets
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
-from testkit.chaos.auditor import INVARIANTS, Violation
-from testkit.chaos.catalogue import UnknownFault, chosen, needs_disks, needs_links, skipped
-from testkit.chaos.experiment import Result, Shape, experiment, furnish
+from testkit.chaos.auditor import INVARIANTS
+from testkit.chaos.catalogue import UnknownFault, chosen, skipped
+from testkit.chaos.experiment import Result, Shape
 from testkit.chaos.matrix import figures, matrix, told
-from testkit.chaos.site import Site
-
-Tell = Callable[[list[Result]], None]
+from testkit.chaos.record import failed, line, lines, run_of
+from testkit.chaos.session import rounds, session
 
 
 def say(text: str) -> None:
     """Print at once: a session takes long."""
     print(text, flush=True)
-
-
-async def session(faults: list[str], seeds: list[int], shape: Shape, tell: Tell) -> list[Result]:
-    """Every fault with every seed; a new installation for each seed, the faults on it in an order of the seed's."""
-    results: list[Result] = []
-    for seed in seeds:
-        home = Path(tempfile.mkdtemp(prefix="throughline-chaos-"))
-        site = Site(home, proxied=needs_links(faults), disks=needs_disks(faults))
-        try:
-            await site.start(say)
-            await furnish(site)
-            await on_site(site, faults, seed, shape, results, tell)
-        finally:
-            await site.stop()
-            shutil.rmtree(home, ignore_errors=True)
-    return results
-
-
-async def on_site(site: Site, faults: list[str], seed: int, shape: Shape, results: list[Result], tell: Tell) -> None:
-    """The faults one after the other. A violation is told of the run after which it is first seen."""
-    known: set[Violation] = set()
-    for name in random.Random(seed).sample(faults, len(faults)):
-        result = await experiment(site, name, seed, shape)
-        seen = set(result.violations)
-        result.violations = [violation for violation in result.violations if violation not in known]
-        known |= seen
-        results.append(result)
-        say(told(result))
-        tell(results)
-
-
-def report(results: list[Result], shape: Shape, version: str) -> str:
-    """Every result so far as JSON, and what was run to get it."""
-    asked = {**asdict(shape), "commit": version}
-    return json.dumps([{**asdict(result), **asked} for result in results], indent=1, default=str) + "\n"
 
 
 def commit() -> str:
@@ -80,26 +38,38 @@ def main(arguments: list[str]) -> int:
     except UnknownFault as unknown:
         print(f"chaos: {unknown}", file=sys.stderr)
         return 2
+    runs = lines(options.report)
     first = options.seed if options.seed is not None else secrets.randbelow(1_000_000)
     seeds = [first + n for n in range(options.seeds)]
     say(f"chaos: seeds {seeds}, faults {', '.join(faults)}; again with --seed {first} --seeds {options.seeds}")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    shape = Shape(options.seconds, options.rate, options.lasts)
-
-    version = commit()
-
-    def tell(results: list[Result]) -> None:
-        if options.report is not None:
-            options.report.write_text(report(results, shape, version))
-
+    shape, version = Shape(options.seconds, options.rate, options.lasts, options.crowd), commit()
     missing = skipped(faults)
-    results = asyncio.run(session([name for name in faults if name not in missing], seeds, shape, tell))
-    results += [Result(name, first, skipped=reason) for name, reason in missing.items()]
-    tell(results)
-    say("\n" + matrix(results) + "\n\n" + figures(results))
+    done = {(run["fault"], run["seed"]) for run in runs}
+    planned = rounds([name for name in faults if name not in missing], seeds, options.per_site, done)
+    say(f"{sum(len(one.faults) for one in planned)} runs on {len(planned)} installations; {len(runs)} told already")
+
+    def tell(result: Result) -> None:
+        run = run_of(result, shape, version)
+        runs.append(run)
+        if options.report is not None:
+            with options.report.open("a") as report:
+                report.write(line(run) + "\n")
+        say(told(result))
+
+    asyncio.run(session(planned, shape, tell, say, _kept(options.report)))
+    for name, reason in missing.items():
+        if (name, first) not in done:
+            tell(Result(name, first, skipped=reason))
+    say("\n" + matrix(runs) + "\n\n" + figures(runs))
     for invariant, promise in INVARIANTS.items():
         say(f"  {invariant}: {promise}")
-    return 1 if any(result.failed for result in results) else 0
+    return 1 if any(failed(run) for run in runs) else 0
+
+
+def _kept(report: Path | None) -> Path | None:
+    """Where what failed is kept: beside the report."""
+    return None if report is None else report.with_suffix(".failed")
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -108,9 +78,13 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds")
     parser.add_argument("--seed", type=int, help="the first seed; a new one without it")
     parser.add_argument("--seconds", type=float, default=40.0, help="how long requests begin")
-    parser.add_argument("--rate", type=float, default=2.0, help="requests a second that begin")
+    parser.add_argument("--rate", type=float, default=2.0, help="full lives a second that begin")
+    parser.add_argument("--crowd", type=float, default=0.0, help="short requests a second beside them")
     parser.add_argument("--lasts", type=float, default=12.0, help="seconds that a fault lasts")
-    parser.add_argument("--report", type=Path, help="where to write every result as JSON")
+    parser.add_argument("--per-site", type=int, default=1000, help="faults after which there is a new installation")
+    parser.add_argument(
+        "--report", type=Path, help="a file to which every run is added as a line of JSON; what is told there is done"
+    )
     return parser.parse_args(arguments)
 
 

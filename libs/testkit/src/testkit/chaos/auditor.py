@@ -50,7 +50,7 @@ LAWS: dict[str, tuple[Law, ...]] = {
         books.existence,
     ),
     "I2": (acceptance.nothing_from_nothing,),
-    "I3": (books.billing, books.invoices_add_up),
+    "I3": (books.billing, books.series_have_no_gap, books.invoices_add_up),
     "I4": (books.messages, books.no_mail_twice),
     "I5": (books.approvals, approvals.one_decision),
     "I6": (clocks.breaches, clocks.wake_ups),

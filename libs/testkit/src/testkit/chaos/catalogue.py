@@ -6,6 +6,7 @@ from functools import partial
 
 from chassis.failpoints import POINTS
 from testkit.chaos import mounts, skewed
+from testkit.chaos.crowd import Burst
 from testkit.chaos.delays import Delayed
 from testkit.chaos.disks import DiskFull
 from testkit.chaos.faults import (
@@ -19,7 +20,6 @@ from testkit.chaos.faults import (
     ServerKilled,
     ServerStopped,
 )
-from testkit.chaos.load import Burst
 from testkit.chaos.nextversion import NextFacts, NextFields
 from testkit.chaos.operators import Locked, Rewound, Scaled
 from testkit.chaos.overtaking import Overtaken

@@ -1,9 +1,9 @@
 """What an auditor looks at after a run: the ledger of operations, the facts on the topics, what the schemas hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,18 +17,21 @@ from chassis.refolding import in_order
 from chassis.service import Service
 from cli.clients import Where, schemas
 from cli.reconcile.heard import Heard
-from cli.reconcile.reading import facts
+from cli.reconcile.ledger import Ledger
+from testkit.chaos.archive import Archive
 from testkit.chaos.footprint import Footprint
 from testkit.chaos.operations import Operations
 
 _ROWS = (
     "SELECT r.id, r.sequence, r.heard::text, r.state::text, w.at FROM {table} r "
-    "LEFT JOIN wake w ON w.subject = r.id AND w.aggregate = '{name}'"
+    "LEFT JOIN wake w ON w.subject = r.id AND w.aggregate = '{name}' WHERE r.id = ANY($1)"
 )
 _JOURNAL = (
     "SELECT grp, recorded_at, event_id, topic, type, version, subject, sequence, data::text, personal::text, "
-    "private::text FROM journal ORDER BY subject, seq"
+    "private::text FROM journal WHERE subject = ANY($1) ORDER BY subject, seq"
 )
+_SUBJECTS = "SELECT DISTINCT subject FROM journal WHERE recorded_at >= $1"
+_CHANGED = "SELECT id FROM {table} WHERE changed_at >= $1"
 _WAITING = "SELECT subject, reason, detail, attempts FROM waiting"
 RESULTS = ".results."
 """What stands in the name of every topic of answers."""
@@ -91,20 +94,35 @@ class Shelf:
 
 @dataclass
 class Evidence:
-    """Everything at one moment. `mails` counts each Message-ID that the mail sink took.
+    """What is known at one moment of some requests, or of all. `mails` counts each Message-ID that the mail sink took.
 
-    `went_back` is what was seen to go back while the run was watched; `before` and `after` are what was
-    held then; `shown` is what somebody was shown whose it is not.
+    `issued` is whatever has a number of a series without gaps, of all requests; None: it is among the facts.
+    `went_back` is what was seen to go back while the run was watched; `before` and `after` are what was held then;
+    `shown` is what somebody was shown whose it is not.
     """
 
     operations: Operations
     facts: list[Heard] = field(default_factory=list)
     shelves: dict[str, Shelf] = field(default_factory=dict)
     mails: Mapping[str, int] = field(default_factory=dict)
+    issued: list[Heard] | None = None
     went_back: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     before: Footprint | None = None
     after: Footprint | None = None
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The books of these requests; what is told later is not in them."""
+        return ledger_of(self.facts)
+
+
+def ledger_of(facts: Iterable[Heard]) -> Ledger:
+    """The books of some facts."""
+    ledger = Ledger()
+    for fact in facts:
+        ledger.hear(fact)
+    return ledger
 
 
 @cache
@@ -127,31 +145,44 @@ def heard_by(name: str) -> tuple[str, ...]:
     return stream.topics if stream is not None else ()
 
 
-async def gather(where: Where, bootstrap: str, operations: Operations, mails: Mapping[str, int]) -> Evidence:
-    """Read it all. Schemas come first, so that what stands in them can be asked for on the topics."""
-    evidence = Evidence(operations, mails=dict(mails))
+async def gather(
+    where: Where, archive: Archive, operations: Operations, mails: Mapping[str, int], scope: set[UUID]
+) -> Evidence:
+    """All about some requests, and what concerns no single one; the archive must just have been read."""
+    evidence = Evidence(
+        operations.about(scope, archive.made), mails=dict(mails), facts=archive.of(scope), issued=archive.issued
+    )
     async with schemas(where) as visits:
         async for name, connection in visits:
-            evidence.shelves[name] = await _shelf(name, connection)
-    evidence.facts = [fact async for fact in facts(bootstrap, where.prefix)]
+            evidence.shelves[name] = await _shelf(name, connection, list(scope))
     return evidence
 
 
-async def _shelf(name: str, connection: asyncpg.Connection) -> Shelf:
+async def touched(where: Where, since: datetime) -> set[UUID]:
+    """Whatever has a row that was changed, or a fact that was stated, since a moment."""
+    found: set[UUID] = set()
+    async with schemas(where) as visits:
+        async for name, connection in visits:
+            found |= {row["subject"] for row in await connection.fetch(_SUBJECTS, since)}
+            for aggregate in service(name).aggregates:
+                rows = await connection.fetch(_CHANGED.format(table=aggregate.table.name), since)
+                found |= {row["id"] for row in rows}
+    return found
+
+
+async def _shelf(name: str, connection: asyncpg.Connection, scope: list[UUID]) -> Shelf:
     shelf = Shelf(unsent=await connection.fetchval(_UNSENT), due=await connection.fetchval(_DUE))
     shelf.waiting = [f"{r['subject']} {r['reason']} {r['detail']}" for r in await connection.fetch(_WAITING)]
     shelf.letters = [f"{r['reason']} {r['detail']}" for r in await connection.fetch(_LETTERS, POISON)]
     stuck = await connection.fetch(_STUCK, f"%{name}_%")
     shelf.stuck = [f"{r['pid']} {r['state']}: {r['query']}" for r in stuck]
-    aggregates = service(name).aggregates
-    tables = {a.name: await connection.fetch(_ROWS.format(table=a.table.name, name=a.name)) for a in aggregates}
-    entries = await connection.fetch(_JOURNAL)
-    shelf.journal = [_stated(entry) for entry in entries]
     by_subject: dict[UUID, list[Any]] = {}
-    for entry in entries:
+    for entry in await connection.fetch(_JOURNAL, scope):
+        shelf.journal.append(_stated(entry))
         by_subject.setdefault(entry["subject"], []).append(entry)
-    for aggregate in aggregates:
-        shelf.rows += [_row(aggregate, row, by_subject.get(row["id"], [])) for row in tables[aggregate.name]]
+    for aggregate in service(name).aggregates:
+        rows = await connection.fetch(_ROWS.format(table=aggregate.table.name, name=aggregate.name), scope)
+        shelf.rows += [_row(aggregate, row, by_subject.get(row["id"], [])) for row in rows]
     return shelf
 
 

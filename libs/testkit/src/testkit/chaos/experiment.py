@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -14,20 +15,17 @@ from cli.clients import schemas
 from cli.demo import setting_up
 from cli.demo.organisation import CONTACTS, identity
 from cli.door import Doors, Refused, Unanswered
-from cli.reconcile.ledger import Ledger
 from embedded.errors import NotStarted
-from testkit.chaos.auditor import Violation, audit
+from testkit.chaos.auditor import Violation
 from testkit.chaos.catalogue import FAULTS
-from testkit.chaos.evidence import Evidence, gather, per_request
+from testkit.chaos.crowd import crowd
+from testkit.chaos.evidence import per_request
 from testkit.chaos.faults import Fault
-from testkit.chaos.footprint import Footprint, footprint
-from testkit.chaos.laws.books import ledger_of
-from testkit.chaos.laws.clocks import lateness
-from testkit.chaos.load import Load, plan
+from testkit.chaos.footprint import footprint
+from testkit.chaos.load import Arrival, Load, plan
 from testkit.chaos.operations import Operations
-from testkit.chaos.prying import pry
 from testkit.chaos.site import Site
-from testkit.chaos.watching import Watching
+from testkit.chaos.witness import Witness
 
 _QUIET_WITHIN = 120.0
 _LEFT = (
@@ -35,16 +33,21 @@ _LEFT = (
     "(SELECT count(*) FROM journal j JOIN relay_cursor c USING (grp) WHERE j.topic IS NOT NULL AND j.seq > c.high)"
 )
 _HINDERS = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NotStarted, Refused, Unanswered)
+_MAILS_DUE = "SELECT count(*) FROM deliveries WHERE status = 'planned' AND next_at <= clock_timestamp()"
 _KNOWN = "SELECT 1 FROM {table} WHERE id = $1"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How long and how hard: requests begin at `rate` a second for `seconds`; the fault lasts `lasts` of them."""
+    """How long and how hard: requests begin at `rate` a second for `seconds`; the fault lasts `lasts` of them.
+
+    `rate` counts full lives; `crowd` short ones beside them.
+    """
 
     seconds: float = 40.0
     rate: float = 2.0
     lasts: float = 12.0
+    crowd: float = 0.0
 
 
 @dataclass
@@ -61,10 +64,18 @@ class Result:
     recovered: float | None = None
     """Seconds from the heal until a new request had been heard by all five services; None: not in time."""
     operations: dict[str, int] = field(default_factory=dict)
-    unanswered: int = 0
+    unanswered: list[str] = field(default_factory=list)
+    """What careful callers were refused, or could not get an answer to."""
+    waited_for: dict[str, int] = field(default_factory=dict)
+    """What the first audit found that was still on its way, by name."""
+    audited: int = 0
+    """Requests that the audit looked at."""
     facts: int = 0
+    """Records that the streams told since the audit before."""
     duplicates: int = 0
+    """Those of them that were repeats."""
     late: list[float] = field(default_factory=list)
+    """Seconds that each of the breaches among them was late, ascending."""
     submits: list[float] = field(default_factory=list)
     """Seconds that each accepted submission took from when it was due, ascending."""
     behind: float = 0.0
@@ -89,8 +100,8 @@ async def furnish(site: Site) -> None:
         await doors.close()
 
 
-async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
-    """Carry it out. The audit looks at everything since the site was started."""
+async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: Shape, *, whole: bool) -> Result:
+    """Carry it out, and audit what it touched; with `whole`, everything since the site was started."""
     began = time.monotonic()
     chance = random.Random(f"{name} {seed}")
     fault = FAULTS[name](site, chance)
@@ -100,13 +111,10 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
         result.ended[part] = round(time.monotonic() - began, 1)
 
     held = await footprint(site.running(), site.watch.processes)
-    load, watching = Load(site), Watching(site)
+    load = Load(site)
     await load.start()
-    watching.start()
     try:
-        playing = asyncio.create_task(
-            load.play(plan(chance.randrange(1 << 30), new_id().hex[:12], shape.rate, shape.seconds))
-        )
+        playing = asyncio.create_task(load.play(_arrivals(chance, shape)))
         await asyncio.sleep(chance.uniform(0.2, 0.4) * shape.seconds)
         lasting = asyncio.get_running_loop().time() + shape.lasts
         await strike_and_heal(fault, lasting, result)
@@ -119,17 +127,23 @@ async def experiment(site: Site, name: str, seed: int, shape: Shape) -> Result:
         await load.stop()
     await quiet(site)
     ended("quiet")
-    await watching.stop()
-    evidence, result.violations = await settled(site, chance, watching.went_back, held)
+    found = await witness.settled(chance, held, whole=whole)
     ended("audit")
-    ledger: Ledger = ledger_of(evidence.facts)
-    result.behind, result.unanswered = load.behind, len(load.unanswered)
+    result.violations, result.audited, result.late = found.violations, found.requests, found.late
+    result.facts, result.duplicates, result.waited_for = found.facts, found.duplicates, found.waited_for
+    result.behind, result.unanswered = load.behind, load.unanswered
     asked = Operations(site.operations.all[before:])
     result.operations = asked.counts()
     result.submits = sorted(each.seconds for each in asked.submissions("ok"))
-    result.facts, result.duplicates, result.late = len(evidence.facts), ledger.duplicates, lateness(evidence)
     result.seconds = time.monotonic() - began
     return result
+
+
+def _arrivals(chance: random.Random, shape: Shape) -> list[Arrival]:
+    """The full lives and the crowd of a run, in the order in which they begin."""
+    seed, run = chance.randrange(1 << 30), new_id().hex[:12]
+    both = plan(seed, run, shape.rate, shape.seconds), crowd(seed, run, shape.crowd, shape.seconds)
+    return sorted(chain(*both), key=lambda arrival: arrival.at)
 
 
 async def strike_and_heal(fault: Fault, until: float, result: Result) -> None:
@@ -182,26 +196,14 @@ async def quiet(site: Site, within: float = _QUIET_WITHIN) -> None:
 
     async def nothing_left() -> bool:
         async with schemas(site.running()) as visits:
-            return not any([await connection.fetchval(_LEFT) async for _, connection in visits])
+            async for name, connection in visits:
+                if await connection.fetchval(_LEFT):
+                    return False
+                if name == "notifications" and await connection.fetchval(_MAILS_DUE):
+                    return False
+        return True
 
     await _until(nothing_left, within)
-
-
-async def settled(
-    site: Site, chance: random.Random, went_back: list[str], held: Footprint, within: float = 60.0
-) -> tuple[Evidence, list[Violation]]:
-    """Audit until there is no violation, or until what is still there cannot be on its way any more."""
-    deadline = time.monotonic() + within
-    shown = await pry(site, chance)
-    while True:
-        evidence = await gather(site.running(), site.bootstrap, site.operations, site.sink.taken.by_id)
-        evidence.went_back, evidence.before = went_back, held
-        evidence.shown = shown
-        evidence.after = await footprint(site.running(), site.watch.processes)
-        violations = audit(evidence)
-        if not violations or time.monotonic() > deadline:
-            return evidence, violations
-        await asyncio.sleep(2.0)
 
 
 async def _until(reached: Callable[[], Awaitable[bool]], within: float) -> bool | None:

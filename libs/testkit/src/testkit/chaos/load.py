@@ -6,6 +6,7 @@ ones ask once, and leave an unknown outcome behind. What a submission took is co
 
 import asyncio
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from chassis.ids import new_id
@@ -13,7 +14,6 @@ from cli.demo import scenario, setting_up
 from cli.demo.organisation import CONTACTS, MATRIX, queues
 from cli.demo.player import Player
 from cli.demo.scenario import Life
-from testkit.chaos.faults import Fault
 from testkit.chaos.operations import DUE, RecordingCrm, RecordingDoors
 from testkit.chaos.site import Addresses, Site
 
@@ -23,8 +23,6 @@ _ABOUT_TO_BREACH = 0.4
 _LEFT_OPEN = 0.7
 """Of those: nobody does anything about them, and they breach. The others are closed in time, or just not."""
 _LAST_WITHIN = 120.0
-BURST_OVER, BURST_SECONDS = 2.0, 6.0
-"""Requests a second of which a burst brings ten times as many, and for how long."""
 _LOGINS = frozenset(contact.login for contact in CONTACTS)
 _MINUTES: dict[str, int] = queues()[0]["completion_minutes"]
 
@@ -41,17 +39,21 @@ class Arrival:
 def plan(seed: int, run: str, rate: float, seconds: float) -> list[Arrival]:
     """Poisson arrivals at `rate` a second, each with a life of its own. The same seed gives the same plan."""
     chance = random.Random(f"load {seed}")
-    arrivals: list[Arrival] = []
+    return arrivals(chance, run, rate, seconds, iter(scenario.lives(seed, int(rate * seconds * 3) + 50)))
+
+
+def arrivals(chance: random.Random, run: str, rate: float, seconds: float, lives: Iterator[Life]) -> list[Arrival]:
+    """Lives at Poisson moments, each marked as its own."""
+    found: list[Arrival] = []
     at = chance.expovariate(rate)
-    lives = iter(scenario.lives(seed, int(rate * seconds * 3) + 50))
     while at < seconds:
         life = next(lives)
         if life.by not in (*_LOGINS, "crm") and chance.random() < _ABOUT_TO_BREACH:
             life = _about_to_breach(life, chance)
         marked = replace(life, summary=f"{life.summary} [{run}-{life.n}]")
-        arrivals.append(Arrival(at, marked, chance.random() >= _CARELESS or life.by == "crm"))
+        found.append(Arrival(at, marked, chance.random() >= _CARELESS or life.by == "crm"))
         at += chance.expovariate(rate)
-    return arrivals
+    return found
 
 
 def _about_to_breach(life: Life, chance: random.Random) -> Life:
@@ -114,29 +116,5 @@ class Load:
 
     @property
     def unanswered(self) -> list[str]:
-        """What careful callers could not get an answer to."""
+        """What careful callers were refused, or could not get an answer to."""
         return self._careful.unanswered
-
-
-class Burst(Fault):
-    """Ten times the ordinary rate for a few seconds, on top of what is going on."""
-
-    def __init__(self, site: Site, chance: random.Random) -> None:
-        self.name = "burst of 10x"
-        self._site = site
-        self._seed = chance.randrange(1_000_000)
-        self._load = Load(site)
-        self._playing: asyncio.Task[None] | None = None
-        self._arrivals: list[Arrival] = []
-
-    async def strike(self) -> None:
-        self._arrivals = plan(self._seed, new_id().hex[:12], 10 * BURST_OVER, BURST_SECONDS)
-        await self._load.start()
-        self._playing = asyncio.create_task(self._load.play(self._arrivals))
-
-    async def heal(self) -> None:
-        """Return when all that came has been answered."""
-        if self._playing is not None:
-            await self._playing
-            self.proof = f"{len(self._arrivals)} more in {BURST_SECONDS:.0f} s, at worst {self._load.behind:.2f} s late"
-        await self._load.stop()

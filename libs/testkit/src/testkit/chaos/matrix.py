@@ -1,10 +1,15 @@
 """What a session of chaos prints: the matrix fault by invariant, and the figures."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from testkit.chaos.auditor import INVARIANTS, by_invariant
+from testkit.chaos.auditor import INVARIANTS
 from testkit.chaos.experiment import Result
+
+Run = Mapping[str, Any]
+"""A run as a report has it."""
 
 
 def percentile(ascending: Sequence[float], part: float) -> float:
@@ -19,48 +24,54 @@ def told(result: Result) -> str:
     recovered = "NOT IN TIME" if result.recovered is None else f"{result.recovered:.1f} s"
     lines = [
         f"{result.fault} seed {result.seed}: {'FAILED' if result.failed else 'ok'} in {result.seconds:.0f} s; "
-        f"{result.operations}, careful callers unanswered {result.unanswered}, recovered {recovered}",
+        f"{len(result.submits)} accepted, {result.operations}, "
+        f"careful callers unanswered {len(result.unanswered)}, recovered {recovered}",
         f"  {result.said}: {result.proof or 'DID NOT STRIKE'}",
-        "  ended after: " + ", ".join(f"{part} {seconds:.0f} s" for part, seconds in result.ended.items()),
+        "  ended after: "
+        + ", ".join(f"{part} {seconds:.0f} s" for part, seconds in result.ended.items())
+        + f"; {result.audited} requests looked at, waited for {result.waited_for or 'nothing'}; "
+        f"the load at worst {result.behind:.2f} s behind",
     ]
+    lines += [f"  unanswered: {text:.200}" for text in result.unanswered[-2:]]
     lines += [f"  {violation}" for violation in result.violations[:20]]
     if len(result.violations) > 20:
         lines.append(f"  … and {len(result.violations) - 20} more")
     return "\n".join(lines)
 
 
-def matrix(results: Sequence[Result]) -> str:
+def matrix(runs: Sequence[Run]) -> str:
     """Fault by invariant with violations, runs, strikes and recovery, as a Markdown table."""
     lines = [
-        f"| fault | runs | struck | {' | '.join(INVARIANTS)} | recovery p50 / p95 |",
-        f"|---|--:|--:|{'--:|' * len(INVARIANTS)}--:|",
+        f"| fault | runs | struck | accepted | {' | '.join(INVARIANTS)} | recovery p50 / p95 |",
+        f"|---|--:|--:|--:|{'--:|' * len(INVARIANTS)}--:|",
     ]
-    for name in dict.fromkeys(result.fault for result in results):
-        mine = [result for result in results if result.fault == name]
-        broken = by_invariant([violation for result in mine for violation in result.violations])
-        back = sorted(result.recovered for result in mine if result.recovered is not None)
-        struck = sum(1 for result in mine if result.proof)
+    for name in dict.fromkeys(run["fault"] for run in runs):
+        mine = [run for run in runs if run["fault"] == name]
+        broken = Counter(violation[0] for run in mine for violation in run["violations"])
+        back = sorted(run["recovered"] for run in mine if run["recovered"] is not None)
+        struck, accepted = sum(1 for run in mine if run["proof"]), sum(run["accepted"] for run in mine)
         recovery = f"{percentile(back, 0.5):.1f} / {percentile(back, 0.95):.1f} s" if back else "never"
         counts = " | ".join(str(broken[invariant]) for invariant in INVARIANTS)
-        lines.append(f"| {name} | {len(mine)} | {struck} | {counts} | {recovery} |")
+        lines.append(f"| {name} | {len(mine)} | {struck} | {accepted:,} | {counts} | {recovery} |")
     return "\n".join(lines)
 
 
-def figures(results: Sequence[Result]) -> str:
-    """The sums of a session in one paragraph. Facts, duplicates and lateness are those of each site at its end."""
+def figures(runs: Sequence[Run]) -> str:
+    """The sums of many runs in one paragraph; of lateness and of answers, the worst run's."""
     outcomes = ("ok", "refused", "unknown")
-    operations = {each: sum(result.operations.get(each, 0) for result in results) for each in outcomes}
-    last = {result.seed: result for result in results}
-    facts = sum(result.facts for result in last.values())
-    duplicates = sum(result.duplicates for result in last.values())
-    took = sorted(each for result in results for each in result.submits)
-    late = sorted(each for result in last.values() for each in result.late)
+    operations = {each: sum(run["operations"].get(each, 0) for run in runs) for each in outcomes}
+    facts, duplicates = sum(run["facts"] for run in runs), sum(run["duplicates"] for run in runs)
+
+    def worst(what: str, part: str) -> float:
+        return max((run[what][part] for run in runs), default=0.0)
+
     return (
-        f"{len(results)} runs, {operations['ok']} operations ok, {operations['refused']} refused, "
-        f"{operations['unknown']} unknown; {facts} records on the topics, {duplicates} of them repeats "
-        f"({duplicates / max(1, facts):.2%}); {len(late)} breaches, lateness p50 {percentile(late, 0.5):.2f} s, "
-        f"p99 {percentile(late, 0.99):.2f} s, max {percentile(late, 1.0):.2f} s, outages included; "
-        f"submissions counted from when they were due: p50 {percentile(took, 0.5) * 1000:.0f} ms, "
-        f"p99 {percentile(took, 0.99):.2f} s, max {percentile(took, 1.0):.2f} s; "
-        f"{sum(len(result.violations) for result in results)} violations"
+        f"{len(runs)} runs, {sum(run['accepted'] for run in runs):,} requests accepted; "
+        f"{operations['ok']:,} operations ok, {operations['refused']} refused, "
+        f"{operations['unknown']} unknown; {facts:,} records "
+        f"on the topics, {duplicates} of them repeats ({duplicates / max(1, facts):.2%}); "
+        f"{sum(run['late']['n'] for run in runs)} breaches, at worst p50 {worst('late', 'p50'):.2f} s late, "
+        f"p99 {worst('late', 'p99'):.2f} s; "
+        f"submissions counted from when they were due, at worst: p50 {worst('submits', 'p50') * 1000:.0f} ms, "
+        f"p99 {worst('submits', 'p99'):.2f} s; {sum(len(run['violations']) for run in runs)} violations"
     )

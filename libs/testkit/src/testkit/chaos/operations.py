@@ -3,7 +3,7 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -59,6 +59,16 @@ class Operations:
     def add(self, operation: Operation) -> None:
         """Enter one."""
         self.all.append(operation)
+
+    def about(self, subjects: Container[UUID], made: Mapping[str, set[UUID]]) -> "Operations":
+        """Those about some requests, and those of which nothing was made; `made` says what was made of intentions."""
+
+        def concerns(each: Operation) -> bool:
+            if each.subject is not None:
+                return each.subject in subjects
+            return all(subject in subjects for subject in made.get(each.marker, ()))
+
+        return Operations([each for each in self.all if concerns(each)])
 
     def submissions(self, outcome: Outcome) -> list[Operation]:
         """Those that were to make a request, by outcome."""

@@ -1,47 +1,64 @@
 """The record of all runs: reports merged into one file, and the tables of docs/reliability.md made of it.
 
-python -m testkit.chaos.record chaos.json …    # enters the runs of reports, and writes the tables anew
+python -m testkit.chaos.record chaos.jsonl …          # enters the runs of reports, and writes the tables anew
+python -m testkit.chaos.record --anew chaos.jsonl …   # and forgets all earlier runs
 """
 
+import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from testkit.chaos.auditor import INVARIANTS
 from testkit.chaos.catalogue import FAULTS, SETS
-from testkit.chaos.matrix import percentile
+from testkit.chaos.experiment import Result, Shape
+from testkit.chaos.matrix import Run, percentile
 
 RECORD: Final = Path("docs/chaos.json")
 PAGE: Final = Path("docs/reliability.md")
 BEGIN, END = "<!-- chaos: made by testkit.chaos.record -->", "<!-- chaos ends -->"
-KEPT: Final = (
-    "commit", "fault", "seed", "said", "proof", "skipped", "violations", "recovered", "operations", "accepted",
-    "facts", "duplicates", "late", "rate", "seconds", "lasts", "took",
-)  # fmt: skip
-"""What is kept of a run."""
+_WORDS: Final = 100
+"""Characters that are kept of what a fault said, and of its proof."""
 
-Run = Mapping[str, Any]
+
+def run_of(result: Result, shape: Shape, commit: str) -> Run:
+    """What is kept of one experiment. Pure."""
+    return {
+        "commit": commit, "fault": result.fault, "seed": result.seed, "said": result.said[:_WORDS],
+        "proof": result.proof[:_WORDS], "skipped": result.skipped,
+        "violations": [list(violation) for violation in result.violations],
+        "recovered": None if result.recovered is None else round(result.recovered, 2),
+        "operations": result.operations, "accepted": len(result.submits), "unanswered": len(result.unanswered),
+        "audited": result.audited, "facts": result.facts, "duplicates": result.duplicates,
+        "late": figures_of(result.late), "submits": figures_of(result.submits),
+        "rate": shape.rate, "crowd": shape.crowd, "seconds": shape.seconds, "lasts": shape.lasts,
+        "took": round(result.seconds, 1), "ended": result.ended,
+    }  # fmt: skip
+
+
+def line(run: Run) -> str:
+    """A run as a line of a report."""
+    return orjson.dumps(run).decode()
+
+
+def lines(report: Path | None) -> list[Run]:
+    """The runs of a report; none of one that there is not."""
+    text = report.read_text() if report is not None and report.exists() else ""
+    return [orjson.loads(each) for each in text.splitlines()]
+
+
+def failed(run: Run) -> bool:
+    """Whether something was broken, or the fault did not happen."""
+    return not run["skipped"] and (bool(run["violations"]) or not run["proof"] or run["recovered"] is None)
 
 
 def entered(record: Sequence[Run], report: Sequence[Run]) -> list[Run]:
     """The record with the runs of a report; a run is known by its commit, seed and fault. Pure."""
-    known = {key_of(run): run for run in record}
-    facts = dict[Any, int]()
-    duplicates = dict[Any, int]()
-    for told in report:
-        site = told["seed"]
-        run = {**told, "violations": [list(violation) for violation in told["violations"]]}
-        if "accepted" not in run:  # as a session writes it: facts, repeats and breaches are those of the site so far
-            run["accepted"], run["took"] = len(told["submits"]), told["ended"].get("audit")
-            run["facts"] = told["facts"] - facts.get(site, 0)
-            run["duplicates"] = told["duplicates"] - duplicates.get(site, 0)
-            facts[site], duplicates[site] = told["facts"], told["duplicates"]
-            run["late"] = late_of(told["late"])
-        known[key_of(run)] = {name: run[name] for name in KEPT}
+    known = {key_of(run): run for run in record} | {key_of(run): run for run in report}
     order = list(FAULTS)
     return sorted(known.values(), key=lambda run: (order.index(run["fault"]), run["commit"], run["seed"]))
 
@@ -51,8 +68,8 @@ def key_of(run: Run) -> tuple[str, int, str]:
     return run["commit"], run["seed"], run["fault"]
 
 
-def late_of(ascending: Sequence[float]) -> dict[str, float]:
-    """How late the breaches of a site were stated, in a few figures."""
+def figures_of(ascending: Sequence[float]) -> dict[str, float]:
+    """Many seconds in a few figures."""
     figures = {f"p{round(part * 100)}": round(percentile(ascending, part), 3) for part in (0.5, 0.99, 1.0)}
     return {"n": len(ascending), **figures}
 
@@ -105,12 +122,17 @@ def written(text: str, tables: str) -> str:
     return f"{before}{BEGIN}\n{tables}{END}{after}"
 
 
-def main(reports: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Enter reports, write record and page."""
-    record: list[Run] = orjson.loads(RECORD.read_bytes()) if RECORD.exists() else []
-    for name in reports:
-        record = entered(record, orjson.loads(Path(name).read_bytes()))
-    RECORD.write_text("[\n" + ",\n".join(orjson.dumps(run).decode() for run in record) + "\n]\n")
+    parser = argparse.ArgumentParser(prog="python -m testkit.chaos.record", description=__doc__)
+    parser.add_argument("reports", nargs="*", type=Path, help="reports that `python -m testkit.chaos` wrote")
+    parser.add_argument("--anew", action="store_true", help="forget what the record holds")
+    options = parser.parse_args(arguments)
+    text = "[]" if options.anew or not RECORD.exists() else RECORD.read_text()
+    record: list[Run] = orjson.loads(text)
+    for report in options.reports:
+        record = entered(record, lines(report))
+    RECORD.write_text("[\n" + ",\n".join(line(run) for run in record) + "\n]\n")
     PAGE.write_text(written(PAGE.read_text(), page(record)))
     return 0
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -22,7 +22,13 @@ _EVERY = 1.0
 _AGAIN = timedelta(seconds=5)
 """How far each look goes back: a row may become visible after one that changed later."""
 
-Seen = dict[str, int]
+
+class Seen(NamedTuple):
+    """What may only grow of a row."""
+
+    version: int
+    sequence: int
+    heard: str
 
 
 class Seeing:
@@ -35,18 +41,24 @@ class Seeing:
     def look(self, service: str, rows: Iterable[Any]) -> None:
         """Compare rows with what was seen of them before."""
         for row in rows:
-            seen: Seen = {"version": row["version"], "sequence": row["sequence"], **orjson.loads(row["heard"])}
-            before = self._last.get((service, row["id"]), {})
-            self.went_back += [
-                f"{service}/{row['id']}: {name} was {value}, is {seen.get(name, 0)}"
-                for name, value in before.items()
-                if seen.get(name, 0) < value
-            ]
+            seen = Seen(row["version"], row["sequence"], row["heard"])
+            before = self._last.get((service, row["id"]))
+            if before is not None and before != seen:
+                self.went_back += [f"{service}/{row['id']}: {told}" for told in _went_back(before, seen)]
             self._last[service, row["id"]] = seen
 
 
+def _went_back(before: Seen, now: Seen) -> Iterator[str]:
+    was, now_is = (
+        {"version": each.version, "sequence": each.sequence, **orjson.loads(each.heard)} for each in (before, now)
+    )
+    for name, value in was.items():
+        if now_is.get(name, 0) < value:
+            yield f"{name} was {value}, is {now_is.get(name, 0)}"
+
+
 class Watching:
-    """Looks once a second, while the database answers."""
+    """Looks once a second while the database answers, as long as an installation stands."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -68,6 +80,7 @@ class Watching:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
 
     async def _run(self) -> None:
         while True:

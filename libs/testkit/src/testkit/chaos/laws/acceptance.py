@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 from uuid import UUID
 
+from testkit.chaos.archive import SUBMITTED
 from testkit.chaos.evidence import Evidence, per_request
 from testkit.chaos.operations import marker_of
 
 Broken = tuple[str, str, str]
 
-SUBMITTED = "intake.request-submitted"
 _KNOWN = ("workflow.request-opened", "workflow.request-rejected")
 ACTS = {
     "charge": "billing.charge-logged",

@@ -6,42 +6,40 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from cli.reconcile.heard import Heard
-from cli.reconcile.ledger import Ledger
-from testkit.chaos.evidence import Evidence
+from cli.reconcile.ledger import misnumbered
+from testkit.chaos.evidence import Evidence, ledger_of
 
 Broken = tuple[str, str, str]
 
 _LATER = datetime(9999, 1, 1, tzinfo=UTC)
 _SLUGS = {
     "existence": ("not-opened", "submitted-twice", "opened-twice", "opened-from-nothing"),
-    "billing": ("not-billed", "billed-twice", "number-missing", "number-twice"),
+    "billing": ("not-billed", "billed-twice"),
     "messages": ("not-told", "told-twice", "not-sent"),
     "approvals": ("not-asked", "asked-twice", "settled-twice"),
 }
 
 
-def ledger_of(facts: list[Heard]) -> Ledger:
-    """The books of a run."""
-    ledger = Ledger()
-    for fact in facts:
-        ledger.hear(fact)
-    return ledger
-
-
 def _orphans(subject: str, evidence: Evidence) -> Iterator[Broken]:
     """After quiescence nothing is on its way any more, but for mails whose attempt has time left to be answered."""
     trying = {row.subject for row in evidence.shelves["notifications"].rows if row.due is not None}
-    orphans = ledger_of(evidence.facts).orphans(_LATER, lambda service, fact: True, timedelta(0))
+    orphans = evidence.ledger.unbalanced(_LATER, lambda service, fact: True, timedelta(0))
     for orphan in orphans:
         if orphan.slug in _SLUGS[subject] and not (orphan.slug == "not-sent" and orphan.subject in trying):
-            yield orphan.slug, f"{orphan.number or orphan.subject}", orphan.cause
+            yield orphan.slug, f"{orphan.subject} {orphan.number or ''}".strip(), orphan.cause
 
 
 existence = partial(_orphans, "existence")
 billing = partial(_orphans, "billing")
 messages = partial(_orphans, "messages")
 approvals = partial(_orphans, "approvals")
+
+
+def series_have_no_gap(evidence: Evidence) -> Iterator[Broken]:
+    """Every number of a series is given, and given once."""
+    issued = evidence.facts if evidence.issued is None else evidence.issued
+    for orphan in misnumbered(ledger_of(issued).numbers, _LATER, timedelta(0), whole=True):
+        yield orphan.slug, str(orphan.number), orphan.cause
 
 
 def invoices_add_up(evidence: Evidence) -> Iterator[Broken]:

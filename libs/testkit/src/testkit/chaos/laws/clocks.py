@@ -1,7 +1,7 @@
 """I6: a clock breaches once, never early, and not at all when the request was resolved in time."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -55,12 +55,15 @@ def wake_ups(evidence: Evidence) -> Iterator[Broken]:
                 yield "sleeps-too-long", f"{name}.{row.aggregate} {row.subject}", f"due {row.due}, wakes {row.wakes}"
 
 
-def lateness(evidence: Evidence) -> list[float]:
-    """Seconds from due (or from when the request was opened, if that was later) to the statement, ascending."""
-    opened = {fact.subject: fact.time for fact in evidence.facts if fact.type == "workflow.request-opened"}
+def lateness(facts: list[Heard], told: Container[UUID] | None = None) -> list[float]:
+    """Seconds from due (or from when the request was opened, if that was later) to the statement, ascending.
+
+    Of the breaches whose ids are in `told`, or of all.
+    """
+    opened = {fact.subject: fact.time for fact in facts if fact.type == "workflow.request-opened"}
     found: list[float] = []
-    for fact in _once(evidence.facts):
-        if fact.type == BREACHED:
+    for fact in _once(facts):
+        if fact.type == BREACHED and (told is None or fact.id in told):
             data: dict[str, Any] = fact.data
             since = max(_at(data["due_at"]), opened.get(fact.subject, _at(data["due_at"])))
             found.append(max(0.0, (_at(data["emitted_at"]) - since).total_seconds()))

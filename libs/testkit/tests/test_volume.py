@@ -1,0 +1,104 @@
+"""Chaos with volume: the crowd, what shares an installation, and which requests an audit looks at."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from cli.demo import scenario
+from cli.reconcile.heard import Heard
+from testkit.chaos.archive import Archive
+from testkit.chaos.auditor import Violation
+from testkit.chaos.catalogue import FAULTS
+from testkit.chaos.crowd import crowd
+from testkit.chaos.evidence import Evidence
+from testkit.chaos.laws.books import series_have_no_gap
+from testkit.chaos.operations import Operation, Operations
+from testkit.chaos.session import rounds
+from testkit.chaos.witness import again
+
+ONE, TWO = UUID(int=1), UUID(int=2)
+
+
+def fact(subject: UUID, sequence: int, kind: str = "intake.request-submitted", **data: Any) -> Heard:
+    identifier = UUID(int=subject.int * 1000 + sequence)
+    return Heard(kind.split(".")[0], kind, subject, sequence, identifier, datetime(2026, 11, 24, tzinfo=UTC), data)
+
+
+def test_a_crowd_is_the_same_with_the_same_seed_and_nobody_without_a_rate() -> None:
+    assert crowd(4, "run", 50.0, 10.0) == crowd(4, "run", 50.0, 10.0)
+    assert crowd(4, "run", 0.0, 10.0) == []
+
+
+def test_a_crowd_comes_at_its_rate_is_short_and_of_every_kind() -> None:
+    arrivals = crowd(4, "run", 100.0, 20.0)
+    assert 1800 < len(arrivals) < 2200
+    assert all(before.at < after.at < 20 for before, after in pairwise(arrivals))
+    assert max(len(arrival.life.steps) for arrival in arrivals) == 1
+    assert {step.what for each in arrivals for step in each.life.steps} == {"note", "message", "close", "take-over"}
+    assert 0.25 < sum(each.life.by == "crm" for each in arrivals) / len(arrivals) < 0.55
+    assert 0.05 < sum(not each.careful for each in arrivals) / len(arrivals) < 0.3
+
+
+def test_keys_of_a_crowd_are_none_of_a_full_lifes() -> None:
+    full = {life.n for life in scenario.lives(4, 5000)}
+    assert not full & {arrival.life.n for arrival in crowd(4, "run", 100.0, 20.0)}
+
+
+def test_every_fault_is_planned_once_with_every_seed_and_no_more_than_some_share_an_installation() -> None:
+    planned = rounds(list(FAULTS), [1, 2], 12)
+    assert sorted((name, seed) for seed, names in planned for name in names) == sorted(
+        (name, seed) for name in FAULTS for seed in (1, 2)
+    )
+    assert max(len(names) for _, names in planned) == 12
+    assert planned == rounds(list(FAULTS), [1, 2], 12)
+
+
+def test_what_is_done_is_not_planned_again() -> None:
+    faults = ["kafka-kill", "kill-api"]
+    assert rounds(faults, [1, 2], 5, {("kafka-kill", 1), ("kill-api", 1), ("kill-api", 2)}) == [(2, ("kafka-kill",))]
+
+
+def test_faults_that_need_links_or_disks_have_installations_of_their_own() -> None:
+    for _, names in rounds(list(FAULTS), [1], 1000):
+        assert len({"-link-" in name or name.startswith("disk-") for name in names}) == 1
+
+
+def test_an_archive_keeps_facts_by_request_and_tells_repeats() -> None:
+    archive = Archive()
+    told = [fact(ONE, 1, summary="x [a]"), fact(TWO, 1, summary="y [b]"), fact(ONE, 1, summary="x [a]"), fact(ONE, 2)]
+    assert [archive.enter(each) for each in told] == [False, False, True, False]
+    assert archive.of([ONE]) == [told[0], told[2], told[3]]
+    assert archive.markers_of([ONE]) == {"a"}
+    assert archive.made["b"] == {TWO}
+
+
+def test_operations_about_a_request_are_its_own_and_those_of_which_nothing_was_made() -> None:
+    operations = Operations()
+    operations.add(Operation("note", "k1", "http", "ok", 0.1, ONE))
+    operations.add(Operation("note", "k2", "http", "ok", 0.1, TWO))
+    operations.add(Operation("submit", "k3", "http", "unknown", 0.1, None, "a"))
+    operations.add(Operation("submit", "k4", "http", "unknown", 0.1, None, "b"))
+    operations.add(Operation("submit", "k5", "http", "unknown", 0.1, None, "c"))
+    about = operations.about({ONE}, {"a": {ONE}, "b": {TWO}})
+    assert [each.key for each in about.all] == ["k1", "k3", "k5"]
+
+
+def test_only_what_was_not_in_order_is_looked_at_again() -> None:
+    scope = {ONE, TWO}
+    assert again([Violation("I8", "not-heard", f"billing workflow.requests/{ONE}", "heard 1, told 2")], scope) == {ONE}
+    assert again([Violation("I11", "unsent", "billing", "2 facts")], scope) == set()
+    assert again([Violation("I3", "number-missing", "INV-2026-000007", "billing")], scope) == scope
+
+
+@pytest.mark.parametrize(("numbers", "found"), [(("1", "2", "3"), 0), (("1", "3"), 1), (("1", "2", "2"), 1)])
+def test_a_series_is_looked_at_as_a_whole_whatever_requests_are(numbers: tuple[str, ...], found: int) -> None:
+    total = {"amount": "1.00", "currency": "EUR"}
+    issued = [
+        fact(UUID(int=n + 10), 1, "billing.credit-note-issued", number=f"CN-2026-00000{number}", total=total)
+        for n, number in enumerate(numbers)
+    ]
+    evidence = Evidence(Operations(), facts=issued[:1], issued=issued)
+    assert len(list(series_have_no_gap(evidence))) == found
