@@ -89,6 +89,10 @@ down: setup ## Stop what `make up` started
 bench: setup ## Measure (all, or one: BENCH=submit)
 	$(BIN)/python -m bench$(addprefix .,$(BENCH))
 
+.PHONY: bench-quick
+bench-quick: setup ## A slice of every benchmark in some five minutes, nothing recorded (BENCH=submit for one)
+	$(BIN)/python -m bench --quick $(BENCH)
+
 .PHONY: plan
 plan: setup ## What an installation needs, and where it ends (REQUESTS=1e6 a day, PLAN="--burst 5 …")
 	@$(BIN)/python -m bench.plan --requests-per-day $(or $(REQUESTS),1e6) $(PLAN)

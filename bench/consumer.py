@@ -14,7 +14,8 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench import load, peers
-from bench.measuring import Meter, median
+from bench.effort import ROUNDS, sized
+from bench.measuring import Meter, median, medians
 from bench.relay import TOPIC, published
 from bench.result import ROOT, Result
 from bench.running import alone
@@ -25,7 +26,7 @@ from contracts import intake
 
 ROLES = {"intake": ("api", "worker", "relay"), "workflow": ("api", "worker", "relay")}
 WORKER = "workflow-worker"
-EVENTS, ROUNDS, BATCH = 15_000, 3, 500
+EVENTS, BATCH = sized(12_000, 3000), 500
 _UNMEASURED = 0.15
 """The first part of a round goes by while the process still starts."""
 _TABLE = "CREATE TABLE taken (id uuid PRIMARY KEY, number text, queue text, summary text, received_at timestamptz)"
@@ -41,11 +42,11 @@ async def measure(site: Site) -> Result:
     consumer = AIOKafkaConsumer(bootstrap_servers=site.bootstrap)
     await consumer.start()
     try:
-        ours = [await _consumed(site, consumer) for _ in range(ROUNDS)]
+        rounds = [(await _consumed(site, consumer), await _reference(site)) for _ in range(ROUNDS)]
     finally:
         await consumer.stop()
-    theirs = [await _reference(site) for _ in range(ROUNDS)]
-    found = {name: median([each[name] for each in ours]) for name in ours[0]}
+    ours, theirs = zip(*rounds, strict=True)
+    found = medians(ours)
     found |= {f"reference_{name}": median([each[name] for each in theirs]) for name in theirs[0]}
     details = {"events_a_round": EVENTS, **found, "goal_python_us": 25.0, "goal_postgresql_us": 35.0}
     figure, reference = found["cpu_us"], found["reference_cpu_us"]

@@ -18,7 +18,7 @@ from bench import agenda, load, peers, relay
 from bench.chain import settled
 from bench.effort import ROUNDS, sized
 from bench.filling import Fill, fill, filled_id
-from bench.measuring import Meter, median
+from bench.measuring import Meter, medians
 from bench.repeating import repeat
 from bench.result import Result
 from bench.running import alone
@@ -35,10 +35,12 @@ SECONDS = sized(1.5, 0.7)
 DUE = min(1000, SIZES[0] // 10)
 """Breaches a round."""
 READERS = 16
-FACTS = sized(20_000, 10_000)
+FACTS = sized(60_000, 20_000)
 """Beside what was submitted: for the relay."""
 GOAL = 1.3
 _AHEAD = timedelta(seconds=1.5)
+_FROM = 1_000_000_000
+"""The first copy's number: others have filled with smaller ones."""
 _TEAMS, _CONTACTS = 100, 100_000
 AGENT = sample.AGENTS[0]
 
@@ -82,8 +84,11 @@ async def measure(site: Site) -> Result:
     filled = 0
     for size in SIZES:
         began = time.perf_counter()
-        await _grown(site, filled + 1, size)
-        at[size] = {"fill_seconds": time.perf_counter() - began, **await _at(site, team, filled + 1, size)}
+        await _grown(site, _FROM + filled, _FROM + size - 1)
+        at[size] = {
+            "fill_seconds": time.perf_counter() - began,
+            **await _at(site, team, _FROM + filled, _FROM + size - 1),
+        }
         print(f"  {size} rows: {at[size]}", flush=True)
         filled = size
     growth = {name: _growth(at, name) for name in at[SIZES[0]] if name.endswith(("_us", "_ms"))}
@@ -174,7 +179,7 @@ async def _at(site: Site, team: str, first: int, last: int) -> dict[str, float]:
 async def _rounds(one: Callable[[int], Awaitable[dict[str, float]]]) -> dict[str, float]:
     """Medians of some rounds, which are numbered from 0."""
     rounds = [await one(n) for n in range(ROUNDS)]
-    return {name: median([each[name] for each in rounds]) for name in rounds[0]}
+    return medians(rounds)
 
 
 async def _pgbench(site: Site) -> dict[str, float]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -26,6 +27,25 @@ def median(values: Sequence[float]) -> float:
     ordered = sorted(values)
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def slope(at: Sequence[float], values: Sequence[float]) -> float:
+    """How much the values rise a unit of `at`, by least squares; 0 where there is nothing to see it by."""
+    middle, mean = sum(at) / len(at), sum(values) / len(values)
+    spread = sum((x - middle) ** 2 for x in at)
+    return sum((x - middle) * (y - mean) for x, y in zip(at, values, strict=True)) / spread if spread else 0.0
+
+
+def medians(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The median of each figure of some rounds, figures within figures too; ValueError for no round."""
+    if not rounds:
+        raise ValueError("no values")
+    return {
+        name: medians([each[name] for each in rounds])
+        if isinstance(first, Mapping)
+        else median([each[name] for each in rounds])
+        for name, first in rounds[0].items()
+    }
 
 
 def arrivals(rate: float, seconds: float, random: Random) -> Iterator[float]:

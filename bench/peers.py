@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 
+from bench.effort import QUICK
 from bench.measuring import Meter
 from embedded.ports import answers, free_port
 from embedded.postgres import Postgres, binaries
@@ -121,8 +122,8 @@ def _after(text: str, label: str) -> str:
 
 
 def programs() -> Path | None:
-    """The folder of the reference programs, if one is given."""
-    named = os.environ.get("THROUGHLINE_REFERENCE")
+    """The folder of the reference programs, if one is given; a quick run does without."""
+    named = None if QUICK else os.environ.get("THROUGHLINE_REFERENCE")
     return Path(named) if named else None
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bench import load
 from bench.chain import settled
+from bench.effort import ROUNDS, sized
 from bench.measuring import Meter, median
 from bench.result import ROOT, Result
 from bench.running import alone
@@ -21,8 +22,8 @@ from embedded.ports import answers, free_port
 from embedded.process import Child
 
 ROLES = {"intake": ("api", "worker", "relay"), "workflow": ("api", "worker", "relay")}
-ROUNDS, SECONDS, CONNECTIONS = 3, 3.0, 16
-_REQUESTS = 2000
+SECONDS, CONNECTIONS = sized(2.0, 0.5), 16
+_REQUESTS = sized(2000, 200)
 
 
 class Read(NamedTuple):

@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from bench import load
-from bench.measuring import Meter, median
+from bench.effort import ROUNDS, sized
+from bench.measuring import Meter, median, medians
 from bench.result import ROOT, Result
 from bench.running import alone
 from bench.site import Site, until
@@ -22,7 +23,7 @@ from cli.running.installation import PARTITIONS
 
 ROLES = {"intake": ("api", "worker", "relay"), "workflow": ("api", "relay")}
 TOPIC, RELAY = "intake.requests", "intake-relay"
-ROWS, ROUNDS = 40_000, 3
+ROWS = sized(40_000, 10_000)
 _UNMEASURED = 0.1
 """The first part of a round goes by while the process still starts."""
 _PAGE = 1000
@@ -40,11 +41,11 @@ async def measure(site: Site) -> Result:
     consumer = AIOKafkaConsumer(bootstrap_servers=site.bootstrap)
     await consumer.start()
     try:
-        ours = [await relayed(site, consumer, cursor) for _ in range(ROUNDS)]
+        rounds = [(await relayed(site, consumer, cursor), await _reference(site, n)) for n in range(ROUNDS)]
     finally:
         await consumer.stop()
-    theirs = [await _reference(site, n) for n in range(ROUNDS)]
-    found = {name: median([each[name] for each in ours]) for name in ours[0]}
+    ours, theirs = zip(*rounds, strict=True)
+    found = medians(ours)
     found |= {f"reference_{name}": median([each[name] for each in theirs]) for name in theirs[0]}
     details = {"rows": ROWS, **found, "goal_cpu_us": 10.0}
     rate, reference = found["rate"], found["reference_rate"]

@@ -14,14 +14,19 @@ Measure = Callable[[Site], Awaitable[Result]]
 
 def alone(name: str, measure: Measure, roles: Mapping[str, tuple[str, ...]]) -> None:
     """Start what it needs, measure, tell, and leave nothing behind."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     print(f"{name}: starting", flush=True)
-    uvloop.run(_on_new_site(measure, roles))
+    on_new_site(lambda up: told(measure, up), roles)
 
 
-async def _on_new_site(measure: Measure, roles: Mapping[str, tuple[str, ...]]) -> None:
-    async with site(roles) as up:
-        await told(measure, up)
+def on_new_site(do: Callable[[Site], Awaitable[None]], roles: Mapping[str, tuple[str, ...]]) -> None:
+    """Do something on a site of its own, which is gone afterwards."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+    async def run() -> None:
+        async with site(roles) as up:
+            await do(up)
+
+    uvloop.run(run())
 
 
 async def told(measure: Measure, up: Site) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from bench.load import Plan
@@ -169,6 +169,19 @@ class Site(Installation):
         assert address.hostname is not None
         assert address.port is not None
         return address.hostname, address.port
+
+    async def committed(self) -> dict[TopicPartition, int]:
+        """How far every consumer group has come, by partition: the least of them."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        found: dict[TopicPartition, int] = {}
+        try:
+            for group, _ in await admin.list_consumer_groups():
+                for partition, at in (await admin.list_consumer_group_offsets(group)).items():
+                    found[partition] = min(at.offset, found.get(partition, at.offset))
+        finally:
+            await admin.close()
+        return found
 
     async def count(self, table: str) -> int:
         """Rows of `schema.table`."""

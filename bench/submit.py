@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from bench import load, peers
-from bench.measuring import Meter, median
+from bench.effort import ROUNDS, sized
+from bench.measuring import Meter, median, medians
 from bench.result import Result
 from bench.running import alone
 from bench.site import Site
 
 ROLES = {"intake": ("api", "worker", "relay"), "workflow": ("api", "relay")}
-ROUNDS, SECONDS = 3, 4.0
+SECONDS = sized(4.0, 1.0)
 CONNECTIONS = 32
 
 
@@ -25,7 +26,7 @@ async def measure(site: Site) -> Result:
     rounds = [await _round(site) for _ in range(ROUNDS)]
     half = await load.run(site.plan(SECONDS, rate=median([each["rate"] for each in rounds]) / 2, connections=64))
     await site.resume(*others)
-    found = {name: median([each[name] for each in rounds]) for name in rounds[0]}
+    found = medians(rounds)
     found |= {"p50_ms_at_half_load": half.p50_ms, "p99_ms_at_half_load": half.p99_ms}
     found["door_and_postgresql_us"] = found["door_us"] + found["postgresql_us"]
     if "asgi_batch_us" in found:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from bench.measuring import Meter, arrivals, median, parse_stat, percentile, tree_ticks
+from bench.measuring import Meter, arrivals, median, medians, parse_stat, percentile, slope, tree_ticks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,3 +72,20 @@ def test_a_meter_sees_this_process_work() -> None:
     while meter.wall < 5 and meter.read()["self"] == 0.0:
         sum(range(10_000))
     assert meter.read()["self"] > 0.0
+
+
+def test_medians_are_taken_figure_by_figure_and_within_figures() -> None:
+    rounds = [{"us": 3.0, "by": {"a": 1.0}}, {"us": 1.0, "by": {"a": 9.0}}, {"us": 2.0, "by": {"a": 5.0}}]
+    assert medians(rounds) == {"us": 2.0, "by": {"a": 5.0}}
+    with pytest.raises(ValueError, match="no values"):
+        medians([])
+
+
+@given(st.floats(-100, 100), st.floats(-100, 100))
+def test_the_slope_of_a_line_is_its_slope(rise: float, start: float) -> None:
+    at = [0.0, 1.0, 2.0, 5.0]
+    assert slope(at, [start + rise * x for x in at]) == pytest.approx(rise, abs=1e-9)
+
+
+def test_one_sample_has_no_slope() -> None:
+    assert slope([1.0], [5.0]) == 0.0
