@@ -88,6 +88,7 @@ down: setup ## Stop what `make up` started
 .PHONY: bench
 bench: setup ## Measure (all, or one: BENCH=submit)
 	$(BIN)/python -m bench$(addprefix .,$(BENCH))
+	$(BIN)/python -m bench.table --write
 
 .PHONY: bench-quick
 bench-quick: setup ## A slice of every benchmark in some five minutes, nothing recorded (BENCH=submit for one)
@@ -102,4 +103,5 @@ docs: setup ## Write the generated references, rules and dashboards anew
 	$(BIN)/python -m contracts.generate
 	$(BIN)/python -m chassis.describe docs intake workflow approvals billing notifications
 	$(BIN)/python -m bench.plan --write
+	$(BIN)/python -m bench.table --write
 	$(BIN)/python -m cli.observability deploy/observability
