@@ -8,7 +8,7 @@ import sys
 from bench.result import ROOT
 
 NAMES = (
-    "submit", "chain", "latency", "relay", "consumer", "reads", "memory", "agenda", "growth", "importing",
+    "submit", "chain", "latency", "relay", "consumer", "reads", "memory", "idle", "agenda", "growth", "importing",
 )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from bench import profiling
+
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -92,6 +94,7 @@ class Meter:
 
     def __init__(self, groups: Mapping[str, int]) -> None:
         self._groups = dict(groups)
+        self._recording = profiling.Recording(groups) if profiling.FOLDER else None
         self._began = self._ticks()
         self._at = time.perf_counter()
 
@@ -102,6 +105,9 @@ class Meter:
     def read(self) -> dict[str, float]:
         """CPU seconds of each group up to now."""
         now = self._ticks()
+        if self._recording is not None:
+            self._recording.stop()
+            self._recording = None
         return {name: (now[name] - self._began[name]) / _TICK for name in self._groups}
 
     @property

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import profiling
 from bench.effort import QUICK
 from bench.measuring import load_average, machine
 
@@ -70,7 +71,7 @@ def rounded(value: Any) -> Any:
 
 
 def tell(result: Result, load_before: float) -> None:
-    """Print what was found, keep it unless it was a quick run, and end with the line for machines."""
+    """Print what was found, keep it unless the run was quick or profiled, and end with the line for machines."""
     kept = {
         **result.line(),
         "bound": f"{'ratio' if result.of_ratio else 'figure'} {'>=' if result.at_least else '<='} goal",
@@ -81,7 +82,7 @@ def tell(result: Result, load_before: float) -> None:
         "rounds": result.rounds,
         "details": rounded(result.details),
     }
-    if not QUICK:
+    if not QUICK and profiling.FOLDER is None:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{result.name}.json").write_text(json.dumps(kept, indent=2) + "\n")
     print(f"{kept['machine']}; load average {kept['load_average']['before']} before, after {load_average():.2f}")

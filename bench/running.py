@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import uvloop
 
+from bench import profiling
 from bench.measuring import load_average
 from bench.result import Result, tell
 from bench.site import Site, site
@@ -30,6 +31,14 @@ def on_new_site(do: Callable[[Site], Awaitable[None]], roles: Mapping[str, tuple
 
 
 async def told(measure: Measure, up: Site) -> None:
-    """Measure on a site that is up, and tell."""
+    """Measure on a site that is up, and tell; a run that is profiled leaves its profile instead of a result."""
     before = load_average()
-    tell(await measure(up), before)
+    if profiling.FOLDER is None:
+        tell(await measure(up), before)
+        return
+    profiling.profiles.clear()
+    await up.value("SELECT pg_stat_statements_reset()")
+    result = await measure(up)
+    tell(result, before)
+    profiling.FOLDER.mkdir(parents=True, exist_ok=True)
+    (profiling.FOLDER / f"{result.name}.txt").write_text(profiling.text(result.name, await up.statements()))

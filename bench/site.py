@@ -16,6 +16,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from bench import profiling
 from bench.load import Plan
 from chassis.ids import new_id
 from chassis.provision import Provided
@@ -24,7 +25,7 @@ from cli.demo import setting_up
 from cli.door import Doors, Refused
 from cli.running import directory as places
 from cli.running.forked import Forked
-from cli.running.installation import PARTITIONS, Installation, settings_of
+from cli.running.installation import PARTITIONS, Installation, Say, settings_of
 from cli.running.services import Process
 
 EVERYTHING: dict[str, tuple[str, ...]] = {
@@ -39,6 +40,8 @@ QUEUE = "outage"
 CONTACTS = sample.CONTACTS[:20]
 DONE_WITHIN = 120.0
 _AT_ONCE = 4
+_DOORS = ("api", "all")
+"""Roles that answer over HTTP."""
 _WARM_RECORDS = 40_000
 
 
@@ -55,9 +58,9 @@ class Site(Installation):
         common = self._common_settings()
         for one in provided:
             for role in self._roles.get(one.service, ()):
-                name = one.service if role == "api" else f"{one.service}-{role}"
+                name = one.service if role in _DOORS else f"{one.service}-{role}"
                 process = Process(name, one.service, role, settings_of(one, common), self.home)
-                if role == "api":
+                if role in _DOORS:
                     self.watch.add(process)
                 else:
                     self._later.append(process)
@@ -70,6 +73,17 @@ class Site(Installation):
                 self.watch.add(process)
             await self.watch.ready()
         await self._furnish()
+
+    async def _start_postgres(self, say: Say) -> list[Provided]:
+        """With the statistics of its statements where a profile is wanted."""
+        provided = await super()._start_postgres(say)
+        if profiling.FOLDER is not None:
+            assert self.postgres is not None, "a server of one's own is not started anew"
+            await self.value("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
+            await self._in_thread(self.postgres.stop)
+            await self._in_thread(self.postgres.start)
+            await self.value("CREATE EXTENSION pg_stat_statements")
+        return provided
 
     def running(self) -> places.Running:
         """What other commands need to know; services without a door here are left out."""
@@ -192,6 +206,14 @@ class Site(Installation):
         connection = await asyncpg.connect(self.admin_url)
         try:
             return await connection.fetchval(query, *arguments, timeout=300)
+        finally:
+            await connection.close()
+
+    async def statements(self) -> list[dict[str, Any]]:
+        """The statements that took longest, as PostgreSQL counts them."""
+        connection = await asyncpg.connect(self.admin_url)
+        try:
+            return [dict(row) for row in await connection.fetch(profiling.STATEMENTS)]
         finally:
             await connection.close()
 
