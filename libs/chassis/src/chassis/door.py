@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from opentelemetry.trace import SpanKind
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import facts, health, openapi, operating, problems, reconciling, telemetry
@@ -19,7 +19,7 @@ from chassis.asked import UnknownOutcome
 from chassis.commands import CommandRoute
 from chassis.database import Unavailable
 from chassis.decision import Refused
-from chassis.http import assert_all_guarded
+from chassis.http import ReadRoute, assert_all_guarded
 from chassis.ids import new_id
 from chassis.problems import Problem
 
@@ -49,15 +49,16 @@ async def _handled(request: Request, error: Exception) -> Response:
 class Door:
     """Around the whole app: health, overload, ids, traces, times, and the headers that every answer carries.
 
-    Commands are reached from here: the way through FastAPI's stack costs as much as the rest.
+    Commands and reads are reached from here: the way through FastAPI's stack costs as much as the rest.
     """
 
     def __init__(self, app: FastAPI, runtime: "Runtime") -> None:
         self._app = app
-        self._direct: dict[tuple[str, int], list[CommandRoute]] = {}
+        self._direct: dict[tuple[str, int], list[Route]] = {}
         for route in app.routes:
-            if isinstance(route, CommandRoute):
-                self._direct.setdefault((route.declared.method, route.path.count("/")), []).append(route)
+            if isinstance(route, CommandRoute | ReadRoute):
+                for method in route.methods or ():
+                    self._direct.setdefault((method, route.path.count("/")), []).append(route)
         self._health = runtime.health
         self._most = runtime.settings.concurrency
         self._state = runtime
@@ -127,7 +128,7 @@ class Door:
             if not scope.get("throughline.answered"):  # else it is logged, and the caller has its 500
                 raise
 
-    async def _direct_to(self, route: CommandRoute, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _direct_to(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await route.app(scope, receive, send)
         except Exception as error:

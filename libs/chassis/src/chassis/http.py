@@ -3,16 +3,20 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from functools import wraps
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from uuid import UUID
 
+import orjson
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 from chassis import health, positions, problems, telemetry
 from chassis.auth import Caller
+from chassis.binding import Plan
 from chassis.database import Database
 from chassis.decision import Refused
 from chassis.paging import Listed, PageDep
@@ -72,30 +76,48 @@ class Guard:
 
 
 class ReadRoute(APIRoute):
-    """A read: honours `Throughline-Position` and `Prefer: wait`, answers an ETag where the view has `edit_version`."""
+    """A read as plain ASGI: described by FastAPI, served without it.
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        once = super().get_route_handler()
+    It honours `Throughline-Position` and `Prefer: wait`, and answers an ETag where the view has `edit_version`.
+    """
 
-        async def handler(request: Request) -> Response:
-            if request.method not in ("GET", "HEAD"):
-                return await once(request)
-            prefer = request.headers.get("prefer")
-            deadline = time.monotonic() + positions.seconds_of(prefer)
-            await caller_of(request)
-            if "throughline-position" in request.headers:
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.app = _Endpoint(Plan(self.dependant))
+
+
+class _Endpoint:
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        prefer, position = headers.get(b"prefer"), headers.get(b"throughline-position")
+        if prefer is None and position is None:
+            view = await self._plan(request)
+        else:
+            view = await self._in_time(request, (prefer or b"").decode("latin-1"), position)
+        if isinstance(view, Response):
+            await view(scope, receive, send)
+        else:
+            await _answer(view, send)
+
+    async def _in_time(self, request: Request, prefer: str, position: bytes | None) -> Any:
+        """The view once the position is heard, and once what is asked for is here, if that is soon enough."""
+        deadline = time.monotonic() + positions.seconds_of(prefer)
+        await caller_of(request)
+        if position is not None:
+            with telemetry.waited_for(request.scope):
+                await positions.reach(runtime_of(request), position.decode("latin-1"), prefer)
+        while True:
+            try:
+                return await self._plan(request)
+            except Refused as refused:
+                if refused.status != 404 or time.monotonic() >= deadline:
+                    raise
                 with telemetry.waited_for(request.scope):
-                    await positions.reach(runtime_of(request), request.headers["throughline-position"], prefer)
-            while True:
-                try:
-                    return await once(request)
-                except Refused as refused:
-                    if refused.status != 404 or time.monotonic() >= deadline:
-                        raise
-                    with telemetry.waited_for(request.scope):
-                        await asyncio.sleep(0.1)
-
-        return handler
+                    await asyncio.sleep(0.1)
 
 
 class Routes:
@@ -125,34 +147,45 @@ class Routes:
 
     def install(self, app: FastAPI) -> None:
         """Add the routes to an app."""
-        app.router.route_class = ReadRoute
         for method, path, scope, function, options in self._declared:
-            app.add_api_route(
+            app.router.add_api_route(
                 self.prefix + path,
-                _written(function),
+                function,
                 methods=[method],
+                route_class_override=ReadRoute if method == "GET" else APIRoute,
                 dependencies=[Depends(Guard(scope))],
                 responses={"default": {"description": "Problem", "content": {problems.MEDIA_TYPE: {}}}},
                 **options,
             )
 
 
-def _written(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """The function's view as the answer's bytes: it was checked when it was made, and FastAPI would check it again."""
+async def _answer(view: Any, send: Send) -> None:
+    """Send a view: it was checked when it was made, or when what it shows was written."""
+    body = _to_json(view)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    version = view.get("edit_version") if isinstance(view, dict) else getattr(view, "edit_version", None)
+    if version is not None:
+        headers.append((b"etag", b'"%d"' % version))
+    if isinstance(view, Listed) and view.link is not None:
+        headers.append((b"link", view.link.encode("latin-1")))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
-    @wraps(function)
-    async def written(*arguments: Any, **named: Any) -> Any:
-        view = await function(*arguments, **named)
-        if not isinstance(view, BaseModel):
-            return view
-        response = Response(view.__pydantic_serializer__.to_json(view), media_type="application/json")
-        if (version := getattr(view, "edit_version", None)) is not None:
-            response.headers["etag"] = f'"{version}"'
-        if isinstance(view, Listed) and view.link is not None:
-            response.headers["link"] = view.link
-        return response
 
-    return written
+def _to_json(view: Any) -> bytes:
+    if isinstance(view, Listed):
+        view = {"items": view.items, "next": view.next}
+    elif isinstance(view, BaseModel):
+        return view.__pydantic_serializer__.to_json(view)
+    return orjson.dumps(view, default=_value, option=orjson.OPT_UTC_Z)
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return orjson.Fragment(value.__pydantic_serializer__.to_json(value))
+    if isinstance(value, Decimal | UUID):  # a UUID that comes here is the driver's own subclass
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in an answer")
 
 
 def guarded(route: BaseRoute) -> bool:

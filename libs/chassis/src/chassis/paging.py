@@ -4,8 +4,10 @@ import base64
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from types import GenericAlias
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 import orjson
@@ -13,9 +15,11 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, PrivateAttr, TypeAdapter, ValidationError
 
 from chassis.problems import Problem
+from chassis.projection import Shown
 
 MAX_LIMIT = 200
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 _TAGS: tuple[tuple[type, str, Callable[[Any], str]], ...] = (
@@ -38,6 +42,10 @@ class Listed(BaseModel, Generic[T]):
     items: Sequence[T]
     next: str | None = None
     _link: str | None = PrivateAttr(default=None)
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        """A page of what is shown as V is described as a page of V."""
+        return super().__class_getitem__(get_args(item)[0] if get_origin(item) is Shown else item)
 
     @property
     def link(self) -> str | None:
@@ -68,23 +76,36 @@ class Page:
         found = self.after
         if found is None:
             return None
-        expected: Any = GenericAlias(tuple, types)
-        adapter: TypeAdapter[tuple[Any, ...]] = TypeAdapter(expected)
         try:
-            return adapter.validate_python(found, strict=True)
+            return _checked(types).validate_python(found, strict=True)
         except ValidationError:
             raise Problem("bad-cursor", "the cursor belongs to another list") from None
 
     def of(self, rows: Sequence[T], *, key: Callable[[T], Any]) -> Listed[T]:
         """The answer: `rows` are up to `fetch` rows in order, `key` what `after` of the next page is to be."""
+        return self.show(rows, lambda row: row, key=key)
+
+    def show(self, rows: Sequence[R], view: Callable[[R], T], *, key: Callable[[R], Any]) -> Listed[T]:
+        """The same of rows that are not views yet; `view` makes them of those that are in the page."""
+        items = [view(row) for row in rows[: self.limit]]
         if len(rows) <= self.limit:
-            return Listed(items=rows)
+            return Listed.model_construct(items=items)
         last = key(rows[self.limit - 1])
         cursor = encode(last if isinstance(last, tuple) else (last,))
-        url = self._request.url.include_query_params(after=cursor)
-        listed: Listed[T] = Listed(items=rows[: self.limit], next=cursor)
-        listed._link = f'<{url.path}?{url.query}>; rel="next"'
+        listed: Listed[T] = Listed.model_construct(items=items, next=cursor)
+        listed._link = f'<{self._request.scope["path"]}?{self._query(cursor)}>; rel="next"'
         return listed
+
+    def _query(self, cursor: str) -> str:
+        """What was asked for, but of the next page."""
+        asked = parse_qsl(self._request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        return urlencode([*(each for each in asked if each[0] != "after"), ("after", cursor)])
+
+
+@cache
+def _checked(types: tuple[Any, ...]) -> TypeAdapter[tuple[Any, ...]]:
+    expected: Any = GenericAlias(tuple, types)
+    return TypeAdapter(expected)
 
 
 def encode(key: tuple[Any, ...]) -> str:

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
+import orjson
+from asyncpg import Record
 from pydantic import BaseModel
 
+from chassis.projection import Projection, Shown
 from intake.domain.state import Contact, Organisation, Submission
 
 
@@ -32,13 +35,6 @@ class RequestSummary(BaseModel):
     outcome: str | None
     received_at: datetime
     submitted_by: ByView
-
-    @classmethod
-    def of(cls, request_id: UUID, state: Submission) -> Self:
-        """The view of a submission."""
-        by = {"kind": state.submitted_by.kind, "id": state.submitted_by.id}
-        fields = {name: getattr(state, name) for name in cls.model_fields if hasattr(state, name)}
-        return cls.model_validate({**fields, "request_id": request_id, "submitted_by": by})
 
 
 class RequestView(RequestSummary):
@@ -76,11 +72,6 @@ class ContactView(BaseModel):
     erased: bool
     edit_version: int
 
-    @classmethod
-    def of(cls, state: Contact, edit_version: int) -> Self:
-        """The view of a contact."""
-        return cls(**_fields(state), edit_version=edit_version)
-
 
 class OrganisationView(BaseModel):
     """Whom contacts belong to; with `share_requests` they see each other's requests."""
@@ -91,14 +82,38 @@ class OrganisationView(BaseModel):
     version: int
     edit_version: int
 
-    @classmethod
-    def of(cls, state: Organisation, edit_version: int) -> Self:
-        """The view of an organisation."""
-        return cls(**_fields(state), edit_version=edit_version)
+
+_SUMMARY = Projection(RequestSummary, Submission)
+_REQUEST = Projection(RequestView, Submission)
+_CONTACT = Projection(ContactView, Contact)
+_ORGANISATION = Projection(OrganisationView, Organisation)
 
 
-def _fields(state: Any) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in state.__dataclass_fields__}
+def summary(row: Record) -> Shown[RequestSummary]:
+    """A row as one of a list."""
+    return _SUMMARY.of(row["state"], request_id=row["id"])
+
+
+def request(row: Record) -> Shown[RequestView]:
+    """A row with its texts."""
+    return _REQUEST.of(
+        row["state"],
+        request_id=row["id"],
+        description=row["description"],
+        custom=orjson.Fragment(row["custom"]) if row["custom"] else None,
+        submitted_at=row["created_at"],
+        edit_version=row["edit_version"],
+    )
+
+
+def contact(row: Record) -> Shown[ContactView]:
+    """A contact's row."""
+    return _CONTACT.of(row["state"], edit_version=row["edit_version"])
+
+
+def organisation(row: Record) -> Shown[OrganisationView]:
+    """An organisation's row."""
+    return _ORGANISATION.of(row["state"], edit_version=row["edit_version"])
 
 
 def submitted(request_id: UUID, state: Submission, facts: Sequence[Any]) -> dict[str, Any]:
@@ -121,4 +136,4 @@ def contact_answer(contact_id: UUID, state: Contact, facts: Sequence[Any]) -> di
 
 def organisation_answer(organisation_id: UUID, state: Organisation, facts: Sequence[Any]) -> dict[str, Any]:
     """What somebody who registered an organisation is told: all of it."""
-    return _fields(state)
+    return {name: getattr(state, name) for name in state.__dataclass_fields__}

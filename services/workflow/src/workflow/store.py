@@ -34,17 +34,10 @@ from workflow.tables import messages, notes, people, queues, requests, teams
 _REQUEST = TypeAdapter(ServiceRequest)
 _PERSON = TypeAdapter(Person)
 _LIMIT = bindparam("limit", type_=Integer)
-_SUMMARY = requests.c.state["summary"].astext.label("summary")
 _ROW = (
-    *(
-        requests.c[name]
-        for name in (
-            "id", "number", "contact_id", "organisation_id", "queue", "stage", "owner_id", "team_id", "priority",
-            "received_at", "due_at", "rank_at", "closed_at",
-        )
-    ),
-    _SUMMARY,
-)  # fmt: skip
+    *(requests.c[name] for name in ("id", "rank_at", "due_at", "closed_at")),
+    cast(requests.c.state, Text).label("state"),
+)
 
 
 @record

@@ -1,36 +1,41 @@
 """Queues, staff and teams."""
 
-from typing import Any
+from functools import partial
+from operator import itemgetter
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
 from asyncpg import Record
+from pydantic import BaseModel
 
 from chassis.http import CallerDep, DatabaseDep, PageDep, Routes
 from chassis.paging import Listed
+from chassis.projection import Projection, Shown
 from workflow import store
 from workflow.domain import rights
 from workflow.domain.queues import subject_of
 from workflow.domain.refusals import NoSuchPerson, NoSuchQueue, NoSuchTeam
-from workflow.schemas.catalogue import PersonView, QueueView, TeamView
+from workflow.schemas.catalogue import PERSON, QUEUE, TEAM, PersonView, QueueView, TeamView
 
+V = TypeVar("V", bound=BaseModel)
+
+_id = itemgetter("id")
 QUEUES, STAFF = "catalogue:read", "people:read"
 
 
-async def queues(db: DatabaseDep, page: PageDep) -> Listed[QueueView]:
+async def queues(db: DatabaseDep, page: PageDep) -> Listed[Shown[QueueView]]:
     """All queues, with what is published and what is drafted."""
     rows = await _page(db, "queues", page)
-    ids = {row["id"]: QueueView(**_fields(row, QueueView)) for row in rows}
-    listed = page.of(list(ids), key=lambda each: each)
-    return listed.model_copy(update={"items": [ids[each] for each in listed.items]})
+    return page.show(rows, partial(_shown, QUEUE), key=_id)
 
 
-async def queue(queue: str, db: DatabaseDep) -> QueueView:
+async def queue(queue: str, db: DatabaseDep) -> Shown[QueueView]:
     """One queue by name."""
     row = await db.fetchrow(store.SINGLES["queues"], id=subject_of(queue))
     if row is None:
         raise NoSuchQueue("there is no such queue")
-    return QueueView(**_fields(row, QueueView))
+    return _shown(QUEUE, row)
 
 
 async def version(queue: str, version: int, db: DatabaseDep) -> dict[str, Any]:
@@ -42,36 +47,36 @@ async def version(queue: str, version: int, db: DatabaseDep) -> dict[str, Any]:
     return document
 
 
-async def people(caller: CallerDep, db: DatabaseDep, page: PageDep) -> Listed[PersonView]:
+async def people(caller: CallerDep, db: DatabaseDep, page: PageDep) -> Listed[Shown[PersonView]]:
     """The staff; not for contacts."""
     _staff_only(caller.actor.kind)
     rows = await _page(db, "people", page)
-    return page.of([PersonView(**_fields(row, PersonView)) for row in rows], key=lambda each: each.person_id)
+    return page.show(rows, partial(_shown, PERSON), key=_id)
 
 
-async def person(person_id: UUID, caller: CallerDep, db: DatabaseDep) -> PersonView:
+async def person(person_id: UUID, caller: CallerDep, db: DatabaseDep) -> Shown[PersonView]:
     """One member of staff; not for contacts."""
     _staff_only(caller.actor.kind)
     row = await db.fetchrow(store.SINGLES["people"], id=person_id)
     if row is None:
         raise NoSuchPerson("there is no such person")
-    return PersonView(**_fields(row, PersonView))
+    return _shown(PERSON, row)
 
 
-async def teams(caller: CallerDep, db: DatabaseDep, page: PageDep) -> Listed[TeamView]:
+async def teams(caller: CallerDep, db: DatabaseDep, page: PageDep) -> Listed[Shown[TeamView]]:
     """All teams; not for contacts."""
     _staff_only(caller.actor.kind)
     rows = await _page(db, "teams", page)
-    return page.of([TeamView(**_fields(row, TeamView)) for row in rows], key=lambda each: each.team_id)
+    return page.show(rows, partial(_shown, TEAM), key=_id)
 
 
-async def team(team_id: UUID, caller: CallerDep, db: DatabaseDep) -> TeamView:
+async def team(team_id: UUID, caller: CallerDep, db: DatabaseDep) -> Shown[TeamView]:
     """One team; not for contacts."""
     _staff_only(caller.actor.kind)
     row = await db.fetchrow(store.SINGLES["teams"], id=team_id)
     if row is None:
         raise NoSuchTeam("there is no such team")
-    return TeamView(**_fields(row, TeamView))
+    return _shown(TEAM, row)
 
 
 async def _page(db: DatabaseDep, table: str, page: PageDep) -> list[Record]:
@@ -80,9 +85,8 @@ async def _page(db: DatabaseDep, table: str, page: PageDep) -> list[Record]:
     return rows
 
 
-def _fields(row: Record, view: Any) -> dict[str, Any]:
-    state = orjson.loads(row["state"]) | {"edit_version": row["edit_version"]}
-    return {name: state[name] for name in view.model_fields}
+def _shown(projection: Projection[V], row: Record) -> Shown[V]:
+    return projection.of(row["state"], edit_version=row["edit_version"])
 
 
 def _staff_only(kind: str) -> None:

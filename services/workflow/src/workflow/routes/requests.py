@@ -1,16 +1,18 @@
 """One request, and the lists of them."""
 
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from chassis.clock import utc_now
 from chassis.http import CallerDep, DatabaseDep, PageDep, Routes, RuntimeDep
 from chassis.paging import Listed
+from chassis.projection import Shown
 from workflow import store
 from workflow.domain.actions import available
 from workflow.routes.looking import Papers, seen, viewer_of
-from workflow.schemas.requests import RequestRow, RequestView
+from workflow.schemas.requests import RequestRow, RequestView, row_of
 
 SCOPE = "requests:read"
 
@@ -44,7 +46,7 @@ async def work(
     queue: str | None = None,
     contact_id: UUID | None = None,
     closed: bool = False,
-) -> Listed[RequestRow]:
+) -> Listed[Shown[RequestRow]]:
     """The work list: open requests, the first due first (S107); or closed ones, the last closed first."""
     viewer = await viewer_of(caller, db, Papers(runtime.documents))
     named: dict[str, Any] = {"owner_id": owner_id, "team_id": team_id, "queue": queue, "contact_id": contact_id}
@@ -52,8 +54,7 @@ async def work(
     after = page.after_as(datetime, UUID)
     find = store.closed if closed else store.work
     rows = await find(db, viewer, filters, after, page.fetch)
-    keys = {row["id"]: row["closed_at" if closed else "rank_at"] for row in rows}
-    return page.of([RequestRow.of(row) for row in rows], key=lambda each: (keys[each.id], each.id))
+    return page.show(rows, row_of, key=itemgetter("closed_at" if closed else "rank_at", "id"))
 
 
 def serve(router: Routes) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from chassis.projection import Projection
 from workflow.domain.queues import Queue
 from workflow.domain.records import Person, Team
 
@@ -39,6 +40,11 @@ class QueueView(BaseModel):
     version: int
     published: dict[str, Any] | None
     draft: dict[str, Any] | None
+
+
+PERSON = Projection(PersonView, Person)
+TEAM = Projection(TeamView, Team)
+QUEUE = Projection(QueueView, Queue)
 
 
 def person_answer(_: UUID, person: Person, told: Sequence[Any]) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
+from asyncpg import Record
 from pydantic import BaseModel
 
+from chassis.projection import Projection, Shown
 from workflow.domain import facts, sla, stages
 from workflow.domain.records import Definition
 from workflow.domain.state import ServiceRequest
@@ -178,10 +180,13 @@ class RequestRow(BaseModel):
     due_at: datetime | None
     closed_at: datetime | None
 
-    @classmethod
-    def of(cls, row: Any) -> Self:
-        """The view of a row."""
-        return cls.model_validate(dict(row))
+
+_ROW = Projection(RequestRow, ServiceRequest)
+
+
+def row_of(row: Record) -> Shown[RequestRow]:
+    """A row of the table as one of a list."""
+    return _ROW.of(row["state"], id=row["id"], due_at=row["due_at"], closed_at=row["closed_at"])
 
 
 def answer(request_id: UUID, request: ServiceRequest, told: Sequence[Any]) -> dict[str, Any]:

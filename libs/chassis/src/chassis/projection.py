@@ -1,0 +1,64 @@
+"""Views that are shown as they are stored: fields of a state's JSON, and what stands in columns beside it."""
+
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
+
+import orjson
+from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+
+V = TypeVar("V", bound=BaseModel)
+
+
+class Shown(dict[str, Any], Generic[V]):
+    """The JSON fields of the view V. They were checked when they were written, and are not checked again.
+
+    In a route's signature it is described as V is.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler.generate_schema(get_args(source)[0])
+
+
+class Projection(Generic[V]):
+    """The fields that a view has in common with a state; the others are given with each row.
+
+    Raises TypeError where a view names the fields of a part and the part has others: all of a part is shown.
+    """
+
+    def __init__(self, view: type[V], state: type[Any]) -> None:
+        kept = {each.name: each for each in fields(state)}
+        types = get_type_hints(state)
+        self._fields = tuple((name, _default(kept[name])) for name in view.model_fields if name in kept)
+        for name, field in view.model_fields.items():
+            named = _parts(field.annotation)
+            if name in kept and named and named != _parts(types[name]):
+                raise TypeError(f"{view.__name__}.{name} is not all of {state.__name__}.{name}")
+
+    def of(self, state: str | bytes, **others: Any) -> Shown[V]:
+        """The view of a state as it is stored; `others` go before what the state says."""
+        stored = orjson.loads(state)
+        shown: Shown[V] = Shown({name: stored.get(name, default) for name, default in self._fields})
+        shown.update(others)
+        return shown
+
+
+def _default(field: Any) -> Any:
+    """What a state says that was written before it had this field."""
+    return None if field.default is MISSING else field.default
+
+
+def _parts(annotation: Any) -> list[frozenset[str]]:
+    """The names in each record or view that a type is made of."""
+    return sorted(_names(annotation), key=sorted)
+
+
+def _names(annotation: Any) -> Iterator[frozenset[str]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield frozenset(annotation.model_fields)
+    elif is_dataclass(annotation):
+        yield frozenset(each.name for each in fields(annotation))
+    for each in get_args(annotation):
+        yield from _names(each)
