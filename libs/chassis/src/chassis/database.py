@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg: two pools, and statements that are written with Core and compiled once."""
+"""PostgreSQL through asyncpg: connections to write and to read by, and statements written with Core, compiled once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,8 @@ from typing import Any
 import asyncpg
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import postgresql
+
+from chassis.lending import Lent
 
 _DIALECT = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
 
@@ -91,33 +93,30 @@ class Database:
         self._size = size
         self._pooled = pooled
         self._lock_timeout_ms = lock_timeout_ms
-        self._pools: dict[str, asyncpg.Pool] = {}
+        self._writes: asyncpg.Pool | None = None
+        self._reads: Lent | None = None
         self._opening = asyncio.Lock()
 
-    async def _pool(self, name: str, **settings: str) -> asyncpg.Pool:
-        found = self._pools.get(name)
-        if found is None:
-            async with self._opening:
-                found = self._pools.get(name)
-                if found is None:
-                    found = self._pools[name] = await self._create(settings)
-        return found
-
-    async def _create(self, settings: dict[str, str]) -> asyncpg.Pool:
-        options: dict[str, Any] = {"statement_cache_size": 0} if self._pooled else {"server_settings": settings}
-        pool = asyncpg.create_pool(
-            self._url, min_size=0, max_size=self._size, reset=_no_reset, command_timeout=30, timeout=5, **options
-        )
-        await pool
-        return pool
+    def _options(self, **settings: str) -> dict[str, Any]:
+        options = {"statement_cache_size": 0} if self._pooled else {"server_settings": {**_PLANS, **settings}}
+        return {"command_timeout": 30, "timeout": 5, **options}
 
     async def writes(self) -> asyncpg.Pool:
         """The pool for what must be durable."""
-        return await self._pool("writes", **_PLANS, lock_timeout=f"{self._lock_timeout_ms}ms")
+        if self._writes is None:
+            async with self._opening:
+                if self._writes is None:
+                    options = self._options(lock_timeout=f"{self._lock_timeout_ms}ms")
+                    self._writes = await asyncpg.create_pool(
+                        self._url, min_size=0, max_size=self._size, reset=_no_reset, **options
+                    )
+        return self._writes
 
-    async def reads(self) -> asyncpg.Pool:
-        """The pool for reads."""
-        return await self._pool("reads", **_PLANS, synchronous_commit="off")
+    def _lent(self) -> Lent:
+        if self._reads is None:
+            options = self._options(synchronous_commit="off")
+            self._reads = Lent(lambda: asyncpg.connect(self._url, **options), self._size)
+        return self._reads
 
     async def fetch(self, query: Statement, **values: Any) -> list[asyncpg.Record]:
         """All rows of a read; raises Unavailable when the database cannot be asked."""
@@ -131,9 +130,7 @@ class Database:
     async def read(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """All rows of a read that is given as text; raises Unavailable when its tables stay locked, too."""
         try:
-            async with (await self.reads()).acquire() as connection:
-                rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
-                return rows
+            return await (self._reads or self._lent()).fetch(sql, *arguments)
         except (*AWAY, *LOST) as error:
             raise Unavailable(str(error) or type(error).__name__) from error
 
@@ -158,9 +155,12 @@ class Database:
 
     async def close(self) -> None:
         """Give every connection back."""
-        for pool in self._pools.values():
+        writes, self._writes = self._writes, None
+        reads, self._reads = self._reads, None
+        if reads is not None:
+            await reads.close()
+        if writes is not None:
             try:
-                await asyncio.wait_for(pool.close(), timeout=5)
+                await asyncio.wait_for(writes.close(), timeout=5)
             except TimeoutError:
-                pool.terminate()
-        self._pools.clear()
+                writes.terminate()

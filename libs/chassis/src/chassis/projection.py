@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 
 import orjson
 from pydantic import BaseModel, GetCoreSchemaHandler
@@ -12,9 +12,9 @@ V = TypeVar("V", bound=BaseModel)
 
 
 class Shown(dict[str, Any], Generic[V]):
-    """The JSON fields of the view V. They were checked when they were written, and are not checked again.
+    """The JSON fields of the view V, a plain dict at run time. In a route's signature it is described as V is.
 
-    In a route's signature it is described as V is.
+    What it holds was checked when it was written, and is not checked again.
     """
 
     @classmethod
@@ -31,34 +31,37 @@ class Projection(Generic[V]):
     def __init__(self, view: type[V], state: type[Any]) -> None:
         kept = {each.name: each for each in fields(state)}
         types = get_type_hints(state)
-        self._fields = tuple((name, _default(kept[name])) for name in view.model_fields if name in kept)
-        for name, field in view.model_fields.items():
-            named = _parts(field.annotation)
-            if name in kept and named and named != _parts(types[name]):
+        self._names = tuple(name for name in view.model_fields if name in kept)
+        self._before = {name: _default(kept[name]) for name in self._names}
+        for name in self._names:
+            named = _parts(view.model_fields[name].annotation)
+            if named and named != _parts(types[name]):
                 raise TypeError(f"{view.__name__}.{name} is not all of {state.__name__}.{name}")
 
     def of(self, state: str | bytes, **others: Any) -> Shown[V]:
-        """The view of a state as it is stored; `others` go before what the state says."""
+        """The view of a state as it is stored, and of `others`, which the state does not know."""
         stored = orjson.loads(state)
-        shown: Shown[V] = Shown({name: stored.get(name, default) for name, default in self._fields})
-        shown.update(others)
-        return shown
+        try:
+            for name in self._names:
+                others[name] = stored[name]
+        except KeyError:  # written before the state had all of these fields
+            others.update({**self._before, **{name: stored[name] for name in self._names if name in stored}})
+        return cast("Shown[V]", others)
 
 
 def _default(field: Any) -> Any:
-    """What a state says that was written before it had this field."""
     return None if field.default is MISSING else field.default
 
 
-def _parts(annotation: Any) -> list[frozenset[str]]:
+def _parts(annotation: Any) -> list[list[str]]:
     """The names in each record or view that a type is made of."""
-    return sorted(_names(annotation), key=sorted)
+    return sorted(_names(annotation))
 
 
-def _names(annotation: Any) -> Iterator[frozenset[str]]:
+def _names(annotation: Any) -> Iterator[list[str]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield frozenset(annotation.model_fields)
+        yield sorted(annotation.model_fields)
     elif is_dataclass(annotation):
-        yield frozenset(each.name for each in fields(annotation))
+        yield sorted(each.name for each in fields(annotation))
     for each in get_args(annotation):
         yield from _names(each)

@@ -27,6 +27,7 @@ from chassis.stream import ear_of
 from contracts.base import Command, Document, Event, Message
 from contracts.envelope import Envelope, Headers, to_headers
 from testkit.databases import Databases
+from testkit.described import as_described
 
 ISSUER = "http://issuer.test"
 _NAMESPACE = UUID("5f0d4b0a-0a58-5c7c-8a39-0f6d0b3a7c12")
@@ -63,7 +64,8 @@ class Standing:
         self._heard: Counter[UUID] = Counter()
         self._documents = 0
         self._ear = ear_of(runtime)
-        self._app = door.build(runtime)[1]
+        described, self._app = door.build(runtime)
+        self._check = as_described(described)
 
     def decider(self, aggregate: str) -> Decider[Any]:
         """The decider of an aggregate, by its name."""
@@ -136,12 +138,13 @@ class Standing:
         return [(row["type"], _body(row)) for row in rows if row["topic"] and ".results." not in row["topic"]]
 
     def client(self, login: str, scopes: str) -> httpx2.AsyncClient:
-        """An HTTP client with a token of this login; use it as a context."""
+        """An HTTP client with a token of this login; use it as a context. It checks each answer's description."""
         token = self._issuer.token(login, scopes)
         return httpx2.AsyncClient(
             transport=httpx2.ASGITransport(self._app),
             base_url=f"http://{self.runtime.name}/{self.runtime.name}/v1",
             headers={"authorization": f"Bearer {token}"},
+            event_hooks={"response": [self._check]},
         )
 
 
