@@ -1,6 +1,7 @@
 """One request, and the lists of them."""
 
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,6 @@ from chassis.http import CallerDep, DatabaseDep, PageDep, Routes, RuntimeDep
 from chassis.paging import Listed
 from chassis.projection import Shown
 from workflow import store
-from workflow.deciders import END_OF_TIME
 from workflow.domain.actions import available
 from workflow.routes.looking import Papers, seen, viewer_of
 from workflow.schemas.requests import RequestRow, RequestView, row_of
@@ -54,7 +54,7 @@ async def work(
     after = page.after_as(datetime, UUID)
     find = store.closed if closed else store.work
     rows = await find(db, viewer, filters, after, page.fetch)
-    return page.show(rows, row_of, key=lambda row: (row["closed_at"] or row["due_at"] or END_OF_TIME, row["id"]))
+    return page.show(rows, row_of, key=itemgetter("closed_at" if closed else "rank_at", "id"))
 
 
 def serve(router: Routes) -> None:

@@ -114,9 +114,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "a work list that shows more than it may",
         "L2",
         "services/workflow/src/workflow/store.py",
-        '            columns.team_id == any_(bindparam("teams", type_=ARRAY(Uuid))),\n',
-        '            columns.team_id == any_(bindparam("teams", type_=ARRAY(Uuid))),\n'
-        "            columns.owner_id.is_(None),\n",
+        '    "owner": requests.c.owner_id == bindparam("person", type_=Uuid),\n',
+        '    "owner": (requests.c.owner_id == bindparam("person", type_=Uuid)) | requests.c.owner_id.is_(None),\n',
         why="a list and a single request disagree about who may see what",
         tests="services/workflow/tests/service/test_door.py::test_lists_agree_with_single_requests_about_who_sees_what",
     ),
