@@ -1,6 +1,7 @@
 """`BENCH_PROFILE=folder`: where processes and PostgreSQL spend their time while a benchmark counts their CPU.
 
-py-spy looks at each process for as long as a meter runs; a text of some lines a process is left in `folder/NAME.txt`.
+py-spy looks at whoever holds the interpreter's lock, for as long as a meter runs; a text of some lines a process is
+left in `folder/NAME.txt`.
 Figures of such a run are not to be trusted: whoever is looked at is stopped meanwhile.
 """
 
@@ -21,8 +22,6 @@ _PROCESSES, _BY_SELF, _BY_ALL, _STATEMENTS = 4, 6, 4, 12
 _EVERYWHERE = 0.9
 """A function that is on nearly every stack says nothing."""
 _NOT_PYTHON = ("postgresql", "kafka")
-_WAITS = "_worker (concurrent/futures/thread.py"
-"""A thread that has nothing to do, and looks as if it had."""
 STATEMENTS = (
     "SELECT calls, mean_exec_time AS mean_ms, total_exec_time AS total_ms, "
     "regexp_replace(query, '\\s+', ' ', 'g') AS query "
@@ -43,7 +42,7 @@ class Profile:
         for line in collapsed.splitlines():
             stack, _, count = line.rpartition(" ")
             frames = [frame for frame in stack.split(";") if not frame.startswith("process ")]
-            if frames and not frames[-1].startswith(_WAITS):
+            if frames:
                 self.samples += int(count)
                 self.own[frames[-1]] += int(count)
                 self.all.update(dict.fromkeys(frames, int(count)))
@@ -69,7 +68,7 @@ class Recording:
         self._spies = {name: self._spy(name, pid) for name, pid in pids.items() if name not in _NOT_PYTHON}
 
     def _spy(self, name: str, pid: int) -> subprocess.Popen[bytes]:
-        command = [str(Path(sys.executable).parent / "py-spy"), "record", "--pid", str(pid), "--subprocesses"]
+        command = [str(Path(sys.executable).parent / "py-spy"), "record", "--pid", str(pid), "--subprocesses", "--gil"]
         command += ["--function", "--format", "raw", "--rate", str(_RATE), "--duration", "3600"]
         command += ["--output", str(self._kept(name))]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

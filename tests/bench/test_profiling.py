@@ -5,7 +5,6 @@ from bench.profiling import Profile, profiles, text
 STACKS = """process 7:"python -m intake";main (a.py);decide (b.py) 30
 process 7:"python -m intake";main (a.py);write (/x/site-packages/chassis/writing.py) 60
 process 7:"python -m intake";main (a.py);write (/x/site-packages/chassis/writing.py);main (a.py) 10
-process 7:"python -m intake";_worker (concurrent/futures/thread.py:69) 500
 """
 
 
