@@ -67,7 +67,7 @@ PROOF ?= chaos-proof.jsonl
 .PHONY: chaos-proof
 chaos-proof: setup ## Every fault three times with volume; adds to $(PROOF), and goes on where it was stopped (SEED=1)
 	$(BIN)/python -m testkit.chaos --faults $(or $(FAULTS),all) --seeds $(or $(SEEDS),3) --seed $(or $(SEED),1) \
-		--seconds 14 --lasts 5 --rate 4 --crowd 86 --per-site 12 --report $(PROOF) $(CHAOS)
+		--seconds 12 --lasts 5 --rate 4 --crowd 98 --per-site 12 --report $(PROOF) $(CHAOS)
 
 .PHONY: mutants
 mutants: setup ## Plant every known bug into a copy; a test must see each (ONLY=L1,"naive cursor" JOBS=2)
