@@ -4,12 +4,12 @@ import argparse
 import asyncio
 import logging
 import secrets
-import subprocess
 import sys
 from pathlib import Path
 
 from testkit.chaos.auditor import INVARIANTS
 from testkit.chaos.catalogue import UnknownFault, chosen, skipped
+from testkit.chaos.commits import commit
 from testkit.chaos.experiment import Result, Shape
 from testkit.chaos.matrix import figures, matrix, told
 from testkit.chaos.record import failed, line, lines, run_of
@@ -19,15 +19,6 @@ from testkit.chaos.session import rounds, session
 def say(text: str) -> None:
     """Print at once: a session takes long."""
     print(text, flush=True)
-
-
-def commit() -> str:
-    """The version that runs; with a + when it has changes that are not committed."""
-    told = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--abbrev=7"],
-        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return told.stdout.strip()
 
 
 def main(arguments: list[str]) -> int:

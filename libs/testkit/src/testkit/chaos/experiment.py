@@ -24,7 +24,7 @@ from testkit.chaos.faults import Fault
 from testkit.chaos.footprint import footprint
 from testkit.chaos.load import Arrival, Load, plan
 from testkit.chaos.operations import Operations
-from testkit.chaos.site import Site
+from testkit.chaos.site import Addresses, Site
 from testkit.chaos.witness import Witness
 
 _QUIET_WITHIN = 120.0
@@ -163,7 +163,7 @@ async def strike_and_heal(fault: Fault, until: float, result: Result) -> None:
 async def recovery(site: Site, within: float = 90.0) -> float | None:
     """Seconds until a request submitted now has been heard by every service; None when that takes too long."""
     began = time.monotonic()
-    doors = Doors(site.running().services, lambda login: site.token(login, setting_up.scopes_of(login)))
+    doors = Doors(Addresses(site.watch.processes), lambda login: site.token(login, setting_up.scopes_of(login)))
     contact = CONTACTS[0].login
     body = {
         "contact_id": str(identity(contact)),

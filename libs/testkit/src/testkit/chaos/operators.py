@@ -18,8 +18,23 @@ _EMPTY_WITHIN = 45.0
 
 
 def another(model: Process, n: int) -> Process:
-    """One more process of a kind, the n-th; the supervisor does not look after it."""
-    return Process(f"{model.name}-{n}", model.module, model.role, dict(model.environment), model.directory)
+    """One more process of a kind, the n-th; the supervisor does not look after it.
+
+    It has no name of its own in the consumer group: under the model's name it would take the model's place.
+    """
+    environment = {**model.environment, "THROUGHLINE_INSTANCE": ""}
+    return Process(f"{model.name}-{n}", model.module, model.role, environment, model.directory)
+
+
+async def members(site: Site, service: str) -> int:
+    """How many workers share the facts that a service hears, as the group's coordinator sees it."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=site.bootstrap)
+    await admin.start()
+    try:
+        [answer] = await admin.describe_consumer_groups([naming.group(site.prefix, service)])
+        return len(answer.to_object()["groups"][0]["members"])
+    finally:
+        await admin.close()
 
 
 class Rewound(Fault):
@@ -111,6 +126,9 @@ class Scaled(Fault):
     def __init__(self, site: Site, service: str, workers: int) -> None:
         self.name = f"scale {service} to {workers} workers and back"
         self._site = site
+        self._service = service
+        self._workers = workers
+        self._most = 0
         model = site.watch.processes[f"{service}-worker"]
         self._more = [another(model, n) for n in range(2, workers + 1)]
 
@@ -119,6 +137,11 @@ class Scaled(Fault):
             await asyncio.to_thread(self._site.watch.start, process)
         for process in self._more:
             await ready(process)
+        await eventually(self._shared, within=_EMPTY_WITHIN, every=0.5)
+
+    async def _shared(self) -> bool:
+        self._most = max(self._most, await members(self._site, self._service))
+        return self._most == self._workers
 
     async def heal(self) -> None:
         for process in self._more:
@@ -126,5 +149,5 @@ class Scaled(Fault):
             await asyncio.to_thread(child_of(process).stop)
         statuses = [child_of(process).returncode for process in self._more]
         await eventually(lambda: all(status is not None for status in statuses), within=_EMPTY_WITHIN)
-        if set(statuses) == {0}:
-            self.proof = f"{len(statuses)} workers joined, and drained to status 0"
+        if set(statuses) == {0} and self._most == self._workers:
+            self.proof = f"{self._most} workers shared the partitions; {len(statuses)} drained to status 0"

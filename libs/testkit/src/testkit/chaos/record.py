@@ -115,11 +115,11 @@ def _line(name: str, runs: Sequence[Run]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def written(text: str, tables: str) -> str:
+def written(text: str, tables: str, begin: str = BEGIN, end: str = END) -> str:
     """A page with its tables replaced. Pure."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{tables}{END}{after}"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{tables}{end}{after}"
 
 
 def main(arguments: Sequence[str]) -> int:
