@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -40,6 +40,8 @@ from testkit.chaos.witness import Witness
 PAGE: Final = Path("docs/scaling.md")
 BEGIN, END = "<!-- curve: made by testkit.chaos.curve -->", "<!-- curve ends -->"
 _WORKERS: Final = 4
+_LONGEST: Final = 900.0
+"""Seconds that the load goes on at the most."""
 _LOOK_EVERY: Final = 0.5
 _BAR: Final = 40
 _ROWS: Final = "SELECT id, created_at FROM {table} WHERE created_at >= $1"
@@ -148,8 +150,9 @@ async def _scaled(site: Site, service: str, rate: float, hold: float) -> Seen:
     loop, load, seen = asyncio.get_running_loop(), Load(site), Seen()
     await load.start()
     began, since = loop.time(), await _now(site)
-    seconds = hold * 2 * _WORKERS
-    playing = asyncio.create_task(load.play(crowd(1, new_id().hex[:12], rate, seconds)))
+    over = asyncio.Event()
+    arrivals = takewhile(lambda arrival: not over.is_set(), crowd(1, new_id().hex[:12], rate, _LONGEST))
+    playing = asyncio.create_task(load.play(arrivals))
     looking = asyncio.create_task(_members(site, service, seen, began))
     model = site.watch.processes[f"{service}-worker"]
     more = [another(model, n) for n in range(2, _WORKERS + 1)]
@@ -165,6 +168,8 @@ async def _scaled(site: Site, service: str, rate: float, hold: float) -> Seen:
         process.wanted = False
         await asyncio.to_thread(child_of(process).stop)
         seen.changes.append(Change(f"{n} → {n - 1}", begun, loop.time() - began))
+    await asyncio.sleep(hold)
+    over.set()
     await playing
     await load.stop()
     await quiet(site)

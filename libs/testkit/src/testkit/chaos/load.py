@@ -6,7 +6,7 @@ ones ask once, and leave an unknown outcome behind. What a submission took is co
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from chassis.ids import new_id
@@ -95,7 +95,7 @@ class Load:
         for doors in self._doors:
             await doors.close()
 
-    async def play(self, arrivals: list[Arrival]) -> None:
+    async def play(self, arrivals: Iterable[Arrival]) -> None:
         """Begin every life when it is due; return when the last one has ended, or has been given up."""
         loop = asyncio.get_running_loop()
         began = loop.time()
