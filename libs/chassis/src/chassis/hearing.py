@@ -223,6 +223,8 @@ class Ear:
         else:
             found = registry.find(envelope.type, envelope.version)
         kind = str(getattr(found, "kind", None))
+        if found is None and any(known.type == envelope.type for known in self._kinds.values()):
+            raise BadRecord("version-unknown", f"{envelope.type}.v{envelope.version} is newer than this service")
         if found is None or kind not in self._kinds:
             self.ignored += 1
             return None

@@ -1,7 +1,7 @@
 """How facts are written: domain records to journal columns and contract bytes, and back."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -25,6 +25,10 @@ def _default(value: object) -> object:
 def to_json(value: object) -> str:
     """JSON of records, decimals (as strings), instants (RFC 3339, Z), ids, sets (sorted) and plain values."""
     return orjson.dumps(value, default=_default, option=_OPTIONS).decode()
+
+
+class NewerVersion(Exception):
+    """A fact of this service in a version that this release does not know: a newer one stated it, and must read it."""
 
 
 class Encoded(NamedTuple):
@@ -56,6 +60,8 @@ class Kind:
     document: str | None
     tombstone: bool
     adapter: TypeAdapter[Any]
+    turned: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    """Makes the fields of the fact from those of a version that this release reads and does not write."""
 
     def encode(self, fact: Any) -> Encoded:
         """The journal columns of a fact."""
@@ -100,18 +106,21 @@ class Kind:
         for part in (data, personal, private):
             if part:
                 values |= orjson.loads(part)
+        if self.turned is not None:
+            values = self.turned(values)
         return self.adapter.validate_python({name: values[name] for name in self.names if name in values})
 
 
 class Codec:
     """The facts of one aggregate: told on a topic, or noted in the journal alone.
 
-    Versions that are no longer written stay readable through `reads`.
+    Of one type several versions may be read, and one is written.
     """
 
     def __init__(self) -> None:
         self._by_fact: dict[type, Kind] = {}
         self._by_type: dict[tuple[str, int], Kind] = {}
+        self._types: set[str] = set()
 
     def told(
         self,
@@ -143,6 +152,18 @@ class Codec:
             document.kind, tombstone=True,
         )  # fmt: skip
 
+    def also_reads(
+        self, fact: type, name: str, version: int, turned: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> None:
+        """Rows and records of another version are facts of this class too: `turned` makes its fields of theirs.
+
+        One that is no longer written, or one that the next release will write: then both releases run side by side,
+        and back is as free as forth. Personal and private fields keep their names from version to version.
+        """
+        if (name, version) in self._by_type:
+            raise ValueError(f"{name}.v{version} is read twice")
+        self._by_type[name, version] = replace(self._by_fact[fact], version=version, turned=turned)
+
     def _add(
         self,
         fact: type,
@@ -165,6 +186,7 @@ class Codec:
             raise ValueError(f"{fact.__name__} or {name}.v{version} is written twice")
         self._by_fact[fact] = kind
         self._by_type[name, version] = kind
+        self._types.add(name)
 
     def encode(self, fact: Any) -> Encoded:
         """The journal columns of a fact; a KeyError names a class that no line of events.py writes."""
@@ -192,13 +214,20 @@ class Codec:
         return to_json(values), to_json(personal) if personal else None
 
     def reads(self, name: str, version: int) -> bool:
-        """Whether rows of this type and version belong to this aggregate."""
-        return (name, version) in self._by_type
+        """Whether rows of this type and version belong to this aggregate.
+
+        Raises NewerVersion for one that does and cannot be read: to pass it over would be to forget it.
+        """
+        if (name, version) in self._by_type:
+            return True
+        if name in self._types:
+            raise NewerVersion(f"{name}.v{version} is newer than this release")
+        return False
 
     @property
     def types(self) -> frozenset[str]:
         """The types of its facts, old versions included."""
-        return frozenset(name for name, _ in self._by_type)
+        return frozenset(self._types)
 
     @property
     def kinds(self) -> Iterable[Kind]:

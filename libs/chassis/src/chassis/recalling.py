@@ -102,7 +102,7 @@ class Pen(Generic[S]):
     def take(self, told: Told, decided: Any, recalled: Recalled) -> None:
         """Fold a published fact; what never left comes from `decided` where that is the same fact.
 
-        Raises CannotRecover for one that this release cannot read, and whatever `evolve` raises.
+        Raises NewerVersion or CannotRecover for one that this release cannot read, and whatever `evolve` raises.
         """
         codec, envelope = self.aggregate.codec, told.envelope
         if not codec.reads(envelope.type, envelope.version):

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from chassis import housekeeping, inbound, stream, watching
+from chassis import housekeeping, inbound, stream, waiting, watching
 from chassis.agenda import Agenda
 from chassis.asked import Asked
 from chassis.asking import Asking
+from chassis.database import AWAY, LOST, Unavailable
 from chassis.erasing import Eraser
 from chassis.service import messages_of
 from chassis.waiting import Reactions, Revive
@@ -66,6 +67,7 @@ async def run(runtime: "Runtime") -> None:
         "watching": lambda: watching.run(runtime),
         "housekeeping": lambda: housekeeping.run(runtime),
         "erasing": lambda: eraser.run(runtime.stopping),
+        "reading anew": lambda: _read_anew(runtime),
     }
     beside = [asyncio.create_task(_kept_up(name, work)) for name, work in works.items()]
     try:
@@ -76,6 +78,17 @@ async def run(runtime: "Runtime") -> None:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+
+
+async def _read_anew(runtime: "Runtime") -> None:
+    """Once, when this process begins: an older release could not read some of what waits."""
+    while not runtime.stopping.is_set():
+        try:
+            await waiting.read_anew(runtime.database)
+        except (Unavailable, *AWAY, *LOST):
+            await asyncio.sleep(_AGAIN_AFTER)
+        else:
+            return
 
 
 async def _kept_up(name: str, work: Callable[[], Awaitable[None]]) -> None:

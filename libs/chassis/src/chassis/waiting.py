@@ -29,6 +29,7 @@ _LIST = (
     "WHERE ($1::uuid IS NULL OR subject = $1) AND id > $2 ORDER BY id LIMIT $3"
 )
 _RETRY = "UPDATE waiting SET next_at = clock_timestamp(), attempts = 0 WHERE subject = $1 RETURNING id"
+_NEWER = "UPDATE waiting SET next_at = clock_timestamp(), attempts = 0 WHERE reason = 'version-unknown'"
 
 Revive = Callable[[asyncpg.Record], Asked]
 
@@ -58,6 +59,11 @@ async def retry(database: Database, subject: UUID) -> int:
     if not rows:
         raise NothingWaits(f"nothing waits for {subject}", subject=str(subject))
     return len(rows)
+
+
+async def read_anew(database: Database) -> None:
+    """Let what was of a newer version than its reader be tried now, and often: this release may be the one it needs."""
+    await database.execute(_NEWER)
 
 
 def envelope(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import typer
 
 from chassis import recovering
+from chassis.journal import NewerVersion
 from chassis.provision import Names
 from chassis.recalling import CannotRecover
 from chassis.recovering import Report
@@ -38,7 +39,7 @@ async def _recover(service: str) -> Report:
     try:
         settings = read(wired.Settings, service, {**environment(), **_settings(where, service)})
         return await recovering.recover(wired.SERVICE, settings, where.kafka, where.administrator())
-    except (CannotRecover, WrongSetting) as error:
+    except (CannotRecover, NewerVersion, WrongSetting) as error:
         raise Failed(str(error)) from None
 
 

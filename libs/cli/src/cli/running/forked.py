@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from embedded.errors import NotStarted
@@ -17,6 +18,7 @@ from embedded.errors import NotStarted
 _WARM_WITHIN = 60.0
 _DRAIN = 25.0
 _KILLED = -signal.SIGKILL
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Forked:
@@ -66,9 +68,20 @@ class Forked:
 class ForkServer:
     """The fork server as its supervisor sees it. One that was killed takes its processes along, and is replaced."""
 
-    def __init__(self, directory: Path, *, remove: Path | None) -> None:
-        """Logs go to `directory`; `remove` is deleted when this process dies without having stopped the server."""
-        self._log = directory / "forkserver.log"
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        remove: Path | None,
+        name: str = "forkserver",
+        environment: Mapping[str, str] = _NOTHING,
+    ) -> None:
+        """Logs go to `directory`; `remove` is deleted when this process dies without having stopped the server.
+
+        What it imports, and so what runs in all of its processes, follows from `environment`.
+        """
+        self._log = directory / f"{name}.log"
+        self._environment = environment
         self._remove = remove
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -90,7 +103,7 @@ class ForkServer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, "PYTHONTZPATH": ""},
+                env={**os.environ, "PYTHONTZPATH": "", **self._environment},
                 start_new_session=True,
             )
         threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()

@@ -122,10 +122,14 @@ class Installation:
             self.postgres = Postgres(self.home / "postgres")
             await self._in_thread(self.postgres.start)
             self.admin_url = self.postgres.url()
-        packages = {name: f"{name}.migrations" for name in SERVICES}
-        provided = await provision(self.admin_url, packages, prefix=self.prefix)
+        provided = await self._provision()
         say(f"PostgreSQL at {_host(self.admin_url)}, with its schemas")
         return provided
+
+    async def _provision(self) -> list[Provided]:
+        """Schemas and logins, as this release has them."""
+        packages = {name: f"{name}.migrations" for name in SERVICES}
+        return await provision(self.admin_url, packages, prefix=self.prefix)
 
     async def _look_after(self, server: Kafka | Postgres) -> None:
         """Start a server again that was killed: same data, same port."""

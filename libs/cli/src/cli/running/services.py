@@ -31,6 +31,8 @@ class Process:
     child: Forked | None = None
     wanted: bool = True
     paused_until: float = 0.0
+    forks: ForkServer | None = None
+    """Where it is forked from, when that is another than its neighbours': a process of another release."""
 
     @property
     def log(self) -> Path:
@@ -48,7 +50,7 @@ class Process:
             self.port = 0
         self.port_file.unlink(missing_ok=True)
         arguments = ["--role", self.role, "--port", str(self.port), "--port-file", str(self.port_file)]
-        self.child = forks.fork(self.module, arguments, {**os.environ, **self.environment}, self.log)
+        self.child = (self.forks or forks).fork(self.module, arguments, {**os.environ, **self.environment}, self.log)
 
     @property
     def listening(self) -> bool:

@@ -84,10 +84,15 @@ class Load:
         self._careless = Player(careless, self._crm, name, lambda: None)
         self.behind = 0.0
         """Seconds that the load itself came late, at the worst."""
+        self._enough = False
 
     async def start(self) -> None:
         """Connect."""
         await self._crm.start()
+
+    def no_more(self) -> None:
+        """Let no further life begin; those that have begun go on to their ends."""
+        self._enough = True
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -102,6 +107,8 @@ class Load:
         lives = []
         for arrival in arrivals:
             await asyncio.sleep(max(0.0, began + arrival.at - loop.time()))
+            if self._enough:
+                break
             self.behind = max(self.behind, loop.time() - began - arrival.at)
             lives.append(asyncio.create_task(self._live(arrival, began + arrival.at)))
         if lives:

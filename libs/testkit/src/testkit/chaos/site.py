@@ -95,11 +95,14 @@ class Site(Installation):
             for role in self._roles.get(one.service, ()):
                 door = role in ("api", "all")
                 name = one.service if door else f"{one.service}-{role}"
-                process = Process(name, one.service, role, settings.copy(), self.home)
+                process = self._process(name, one.service, role, settings.copy())
                 if door:
                     self.watch.add(process)
                 else:
                     self._later.append(process)
+
+    def _process(self, name: str, service: str, role: str, settings: dict[str, str]) -> Process:
+        return Process(name, service, role, settings, self.home)
 
     def _through_the_link(self, settings: dict[str, str]) -> dict[str, str]:
         """Let the services reach the database through its proxy."""

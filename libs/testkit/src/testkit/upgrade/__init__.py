@@ -1,0 +1,1 @@
+"""Two releases of the product under load, exchanged for each other while everybody works."""
