@@ -269,6 +269,7 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I6", "sleeps-too-long", row("workflow", due=NOON, wakes=NOON + timedelta(microseconds=1))),
     ("I7", "row-is-no-fold", row("approvals", state={"stage": "New"})),
     ("I7", "row-is-no-fold", row("notifications", folded=None)),
+    ("I7", "row-is-no-fold", row("approvals", state={}, folded={"added later": None})),
     ("I8", "gap", without("workflow.note-added")),
     ("I8", "gap", swapped),
     ("I8", "number-used-twice", number_given_twice),

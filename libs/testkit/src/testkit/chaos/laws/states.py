@@ -20,6 +20,7 @@ def difference(row: Any, folded: Any) -> str:
     """The first field that differs, with both values."""
     if not isinstance(row, dict) or not isinstance(folded, dict):
         return f"row {row!r:.80}, fold {folded!r:.80}"
-    names = sorted(name for name in row.keys() | folded.keys() if row.get(name) != folded.get(name))
+    nothing = object()
+    names = sorted(name for name in row.keys() | folded.keys() if row.get(name, nothing) != folded.get(name, nothing))
     name = names[0]
-    return f"{name}: row {row.get(name)!r:.80}, fold {folded.get(name)!r:.80}"
+    return f"{name}: row {row.get(name, 'nothing')!r:.80}, fold {folded.get(name, 'nothing')!r:.80}"
