@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 
 def test_two_releases_are_exchanged_back_and_forth_under_load_and_nothing_is_lost_or_done_twice() -> None:
@@ -18,7 +18,7 @@ def test_two_releases_are_exchanged_back_and_forth_under_load_and_nothing_is_los
     """
     done = subprocess.run(
         [sys.executable, "-m", "testkit.upgrade", "--root", str(ROOT)],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=280, check=False,
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=400, check=False,
     )  # fmt: skip
     print(done.stdout)
     assert done.returncode == 0, done.stdout

@@ -21,6 +21,7 @@ from chassis.hearing import Dead, Ear, Stream
 from chassis.journal import Codec, NewerVersion
 from chassis.provision import provision
 from chassis.refolding import Reshaping
+from chassis.service import Service
 from contracts import workflow
 from testkit import toy, toyhearing
 from testkit.eventually import eventually
@@ -41,6 +42,13 @@ class Put:
 
     by: int
     text: str | None = None
+
+
+def reading_version_2() -> Service:
+    stream = Stream(into=toy.TILLS)
+    stream.handlers = {(name, 2): how for (name, _), how in toyhearing.STREAM.handlers.items()}
+    stream.listen("workflow.requests")
+    return dataclasses.replace(toyhearing.BILLING, stream=stream)
 
 
 def next_codec() -> Codec:
@@ -138,11 +146,7 @@ async def test_a_release_that_begins_decides_what_an_older_one_could_not_read(fr
     await toy.decider(database).handle(older)
     assert (await database.execute(_GIVEN_UP)).endswith(" 1")
 
-    stream = Stream(into=toy.TILLS)
-    stream.handlers = {(name, 2): how for (name, _), how in toyhearing.STREAM.handlers.items()}
-    stream.listen("workflow.requests")
-    newer = dataclasses.replace(toyhearing.BILLING, stream=stream)
-    process = toyhearing.runtime(newer, url, "127.0.0.1:1", "", "timers")
+    process = toyhearing.runtime(reading_version_2(), url, "127.0.0.1:1", "", "timers")
     role = asyncio.create_task(timers.run(process))
 
     async def decided() -> bool:
