@@ -17,10 +17,10 @@ from cli.clients import Where, schemas
 from cli.reconcile.heard import Heard
 from cli.running.installation import Say
 from contracts.registry import SERVICES
-from testkit.chaos.experiment import quiet, recovery, settled
+from testkit.chaos.experiment import quiet, recovery
 from testkit.chaos.footprint import footprint
 from testkit.chaos.load import Load, plan
-from testkit.chaos.watching import Watching
+from testkit.chaos.witness import Witness
 from testkit.upgrade.site import Time, UpgradeSite
 
 _STAGE, _CLOSED = "workflow.stage-changed", "workflow.request-closed"
@@ -53,14 +53,15 @@ def orders(chance: random.Random) -> tuple[tuple[str, list[str]], ...]:
 
 async def rolled(site: UpgradeSite, seed: int, rate: float, say: Say) -> Passed:
     """All of it, on a site that is up and furnished."""
-    chance, passed, load, watching = random.Random(f"upgrade {seed}"), Passed(), Load(site), Watching(site)
+    chance, passed, load, witness = random.Random(f"upgrade {seed}"), Passed(), Load(site), Witness(site)
     held = await footprint(site.running(), site.watch.processes)
     await load.start()
-    watching.start()
+    witness.start()
     playing = asyncio.create_task(load.play(plan(seed, new_id().hex[:12], rate, _LASTING)))
     try:
         async with looking(site, passed):
             await site.provisioned("next")
+            say("provisioned for the next release")
             for release, services in orders(chance):
                 for service in services:
                     await site.turn(service, release)
@@ -73,13 +74,13 @@ async def rolled(site: UpgradeSite, seed: int, rate: float, say: Say) -> Passed:
     if await recovery(site) is None:
         passed.wrong.append("a request that came afterwards was not heard of everywhere")
     await quiet(site)
-    await watching.stop()
     say("quiet")
-    evidence, violations = await settled(site, chance, watching.went_back, held)
-    passed.wrong += [str(violation) for violation in violations]
+    found = await witness.settled(chance, held, whole=True)
+    await witness.stop()
+    passed.wrong += [str(violation) for violation in found.violations]
     passed.wrong += [f"a process ended with {status}" for status in site.statuses if status != 0]
     passed.operations = site.operations.counts()
-    await _proved(site, evidence.facts, passed)
+    await _proved(site, witness.archive.of(witness.archive.by_subject), passed)
     return passed
 
 
