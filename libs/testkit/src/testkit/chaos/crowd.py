@@ -17,6 +17,8 @@ _ONE_MORE: Final = 0.35
 """The part of whose lives one more thing is asked for."""
 BURST_OVER, BURST_SECONDS = 20.0, 6.0
 """Requests a second of which a burst brings ten times as many, and for how long."""
+_BREACH_WITHIN: Final = 0.1
+"""Minutes within which a clock that is about to run out does: before the run is audited."""
 _FIRST: Final = 1_000_000
 """The first one's number: keys are made of it, so it must be none of a full life's."""
 _BY: Final = (5, 1, 4)
@@ -28,7 +30,7 @@ def crowd(seed: int, run: str, rate: float, seconds: float) -> list[Arrival]:
     if not rate:
         return []
     chance = random.Random(f"crowd {seed}")
-    return arrivals(chance, run, rate, seconds, _short_lives(chance))
+    return arrivals(chance, run, rate, seconds, _short_lives(chance), _BREACH_WITHIN)
 
 
 def _short_lives(chance: random.Random) -> Iterator[Life]:

@@ -42,24 +42,26 @@ def plan(seed: int, run: str, rate: float, seconds: float) -> list[Arrival]:
     return arrivals(chance, run, rate, seconds, iter(scenario.lives(seed, int(rate * seconds * 3) + 50)))
 
 
-def arrivals(chance: random.Random, run: str, rate: float, seconds: float, lives: Iterator[Life]) -> list[Arrival]:
-    """Lives at Poisson moments, each marked as its own."""
+def arrivals(
+    chance: random.Random, run: str, rate: float, seconds: float, lives: Iterator[Life], breach_within: float = 0.3
+) -> list[Arrival]:
+    """Lives at Poisson moments, each marked as its own; some have a clock that runs out within so many minutes."""
     found: list[Arrival] = []
     at = chance.expovariate(rate)
     while at < seconds:
         life = next(lives)
         if life.by not in (*_LOGINS, "crm") and chance.random() < _ABOUT_TO_BREACH:
-            life = _about_to_breach(life, chance)
+            life = _about_to_breach(life, chance, breach_within)
         marked = replace(life, summary=f"{life.summary} [{run}-{life.n}]")
         found.append(Arrival(at, marked, chance.random() >= _CARELESS or life.by == "crm"))
         at += chance.expovariate(rate)
     return found
 
 
-def _about_to_breach(life: Life, chance: random.Random) -> Life:
+def _about_to_breach(life: Life, chance: random.Random, within: float) -> Life:
     minutes = _MINUTES[MATRIX[life.impact][life.urgency]]
     steps = () if chance.random() < _LEFT_OPEN else life.steps
-    return replace(life, late_minutes=minutes - chance.uniform(0.02, 0.3), steps=steps)
+    return replace(life, late_minutes=minutes - chance.uniform(0.02, within), steps=steps)
 
 
 class Load:

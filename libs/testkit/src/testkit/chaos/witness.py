@@ -36,7 +36,7 @@ _EARLIER: Final = timedelta(seconds=3)
 """A row may become visible after one that changed later."""
 _BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _AWAY = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-_AGAIN_AFTER: Final = 1.0
+_AGAIN_AFTER: Final = 0.5
 _OF_ALL: Final = ("I11", "I12")
 """What these say is of no single request, and looked at anew with any scope."""
 ID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
