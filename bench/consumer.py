@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 import uvloop
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from bench import load, peers
 from bench.effort import ROUNDS, sized
@@ -21,8 +21,11 @@ from bench.result import ROOT, Result
 from bench.running import alone
 from bench.site import Site, until
 from chassis import naming
+from chassis.clock import utc_now
+from chassis.ids import new_id
 from cli.running.installation import PARTITIONS
 from contracts import intake
+from contracts.envelope import Envelope, to_headers
 
 ROLES = {"intake": ("api", "worker", "relay"), "workflow": ("api", "worker", "relay")}
 WORKER = "workflow-worker"
@@ -33,6 +36,14 @@ _TABLE = "CREATE TABLE taken (id uuid PRIMARY KEY, number text, queue text, summ
 _WRITE = (
     "INSERT INTO taken SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) "
     "ON CONFLICT DO NOTHING"
+)
+_BODY = json.dumps({"text": "x" * 900}).encode()
+_SUBJECTS = (
+    "SELECT array_agg(id::text) FROM (SELECT id FROM workflow.requests WHERE number IS NOT NULL ORDER BY id LIMIT $1) r"
+)
+_HEARD = (
+    "SELECT count(*) FROM workflow.requests WHERE id = ANY($1::text[]::uuid[]) "
+    "AND (heard ->> 'intake.requests')::bigint >= $2"
 )
 
 
@@ -45,8 +56,10 @@ async def measure(site: Site) -> Result:
         rounds = [(await _consumed(site, consumer), await _reference(site)) for _ in range(ROUNDS)]
     finally:
         await consumer.stop()
+    ignored = [await _ignored(site, n) for n in range(ROUNDS)]
     ours, theirs = zip(*rounds, strict=True)
     found = medians(ours)
+    found |= {f"ignored_{name}": median([each[name] for each in ignored]) for name in ignored[0]}
     found |= {f"reference_{name}": median([each[name] for each in theirs]) for name in theirs[0]}
     details = {"events_a_round": EVENTS, **found, "goal_python_us": 25.0, "goal_postgresql_us": 35.0}
     figure, reference = found["cpu_us"], found["reference_cpu_us"]
@@ -66,6 +79,44 @@ async def _consumed(site: Site, consumer: AIOKafkaConsumer) -> dict[str, float]:
     seconds, cpu = time.perf_counter() - began, meter.read()
     await site.halt(WORKER)
     return figures(opened + EVENTS - first, seconds, cpu[WORKER], cpu["postgresql"])
+
+
+async def _ignored(site: Site, n: int) -> dict[str, float]:
+    """What a fact costs a service that takes nothing from it: its type is read, its place in the stream is kept."""
+    subjects: list[str] = await site.value(_SUBJECTS, EVENTS)
+    sequence = n + 2
+    async with AIOKafkaProducer(bootstrap_servers=site.bootstrap, acks="all") as producer:
+        topic = naming.topic(site.prefix, TOPIC)
+        sent = [await producer.send(topic, _BODY, s.encode(), headers=_nothing(site, s, sequence)) for s in subjects]
+        places = {place.partition: subjects[at] for at, place in enumerate(await asyncio.gather(*sent))}
+    site.begin(WORKER)
+    await until(lambda: _heard(site, subjects[:1], sequence), every=0.01)
+    meter, began = Meter({name: site.pids()[name] for name in (WORKER, "postgresql")}), time.perf_counter()
+    before = await site.value(_HEARD, subjects, sequence)
+    await until(lambda: _heard(site, list(places.values()), sequence), every=0.05)
+    seconds, cpu = time.perf_counter() - began, meter.read()
+    await site.halt(WORKER)
+    return figures(EVENTS - before, seconds, cpu[WORKER], cpu["postgresql"])
+
+
+async def _heard(site: Site, subjects: list[str], sequence: int) -> bool:
+    """Whether each has come so far: of a partition's last one, so has all of the partition."""
+    return bool(await site.value(_HEARD, subjects, sequence) == len(subjects))
+
+
+def _nothing(site: Site, subject: str, sequence: int) -> list[tuple[str, bytes]]:
+    return to_headers(
+        Envelope(
+            id=new_id(),
+            source=naming.source(site.prefix, "intake"),
+            type="intake.nothing-for-you",
+            version=1,
+            time=utc_now(),
+            subject=subject,
+            sequence=sequence,
+            actor_kind="system",
+        )
+    )
 
 
 async def _at_least(count: Any, wanted: float) -> bool:

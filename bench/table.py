@@ -39,6 +39,8 @@ ROWS = (
     Row("5: consumer (workflow opening requests), Python / PostgreSQL an event", "consumer",
         ("python_us", "postgresql_us"), "us", "<= 25 / 35 us; together <= 2.5x",
         ("reference_python_us", "reference_postgresql_us")),
+    Row("5: a fact that its hearer takes nothing from, Python / PostgreSQL", "consumer",
+        ("ignored_python_us", "ignored_postgresql_us"), "us", "named"),
     Row("6: relay, CPU an event", "relay", ("cpu_us",), "us", "<= 2x", ("reference_cpu_us",)),
     Row("6: relay, events a second", "relay", ("rate",), "/s", ">= 50,000/s", ("reference_rate",)),
     Row("7: accepted → notification at 300/s, p50 / p99", "latency", ("at_300.p50_ms", "at_300.p99_ms"), "ms",
