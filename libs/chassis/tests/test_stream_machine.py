@@ -5,6 +5,7 @@ against real servers.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -176,7 +177,7 @@ class StreamMachine(RuleBasedStateMachine):
     def decide(self, batch: Sequence[Asked], *, dies: bool = False) -> None:
         if not batch:
             return
-        reading = Reading(self.now, {TILL: replace(self.store.row)}, {}, {}, {}, {}, {})
+        reading = Reading(self.now, {TILL: copy(self.store.row)}, {}, {}, {}, {}, {})
         fold = Fold(toy.TILLS, self.documents, reading)
         held_up = self.store.row.blocked == "error" and batch[0].waiting_id is None
         for asked in batch:

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -11,7 +12,7 @@ from chassis import asking, failpoints
 from chassis.database import Database
 from chassis.history import history
 from testkit import toy
-from testkit.toy import Add, Forward, asked
+from testkit.toy import Add, Forward, asked, heard
 
 pytestmark = pytest.mark.servers
 
@@ -85,3 +86,41 @@ async def test_whoever_dies_right_after_the_commit_leaves_reactions_and_answers_
     assert [(row["kind"], row["subject"]) for row in rows] == [("reaction", two)]
     again = await toy.decider(database).handle(asked(one, Forward(two, 3), id=key, remember=True))
     assert again.replayed
+
+
+_ROW = "SELECT state::text AS state, shape, total, sequence, version, heard::text AS heard FROM tills WHERE id = $1"
+
+
+async def _stands_otherwise(database: Database, till: UUID, state: str) -> None:
+    """Let the row be as a release with another shape left it."""
+    await database.execute("UPDATE tills SET state = $2::text::json, shape = 0, total = 42 WHERE id = $1", till, state)
+
+
+async def test_a_fact_that_states_nothing_moves_a_position_and_leaves_the_state_as_it_is_stored(
+    database: Database,
+) -> None:
+    decider, till = toy.decider(database), uuid4()
+    await decider.handle(asked(till, Add(1)))
+    [before] = await database.read(_ROW, till)
+    spaced = before["state"].replace(":", " :  ")
+    await _stands_otherwise(database, till, spaced)
+    await decider.handle_batch([heard(till, None, 1), heard(till, None, 2)])
+    [row] = await database.read(_ROW, till)
+    assert (row["state"], row["shape"], row["total"], row["sequence"]) == (spaced, 0, 42, before["sequence"])
+    assert (row["version"], orjson.loads(row["heard"])) == (before["version"] + 1, {"other.things": 2})
+    await decider.handle_batch([heard(till, Add(2), 3)])
+    [row] = await database.read(_ROW, till)
+    assert (orjson.loads(row["state"])["total"], row["total"]) == (3, 3)
+
+
+async def test_a_fact_that_nothing_is_made_of_passes_a_state_that_cannot_be_read_and_others_wait(
+    database: Database,
+) -> None:
+    decider, till = toy.decider(database), uuid4()
+    await decider.handle(asked(till, Add(1)))
+    await _stands_otherwise(database, till, '{"of": "another release"}')
+    [passed] = await decider.handle_batch([heard(till, None, 1)])
+    [held] = await decider.handle_batch([heard(till, Add(2), 2)])
+    [row] = await database.read(_ROW, till)
+    assert (passed.waiting, held.waiting) == (False, True)
+    assert (row["state"], orjson.loads(row["heard"])) == ('{"of": "another release"}', {"other.things": 1})

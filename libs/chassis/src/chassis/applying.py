@@ -61,10 +61,20 @@ def _carried(table: Table, name: str) -> tuple[str, str]:
 
 @lru_cache
 def save_part(table: Table) -> tuple[Part, tuple[str, ...]]:
-    """Upsert of aggregates by compare-and-set on `version`, and the columns it takes in order."""
+    """Upsert of aggregates by compare-and-set on `version`, and the columns it takes in order.
+
+    A row that comes without a state keeps the one that is stored, and every column that is made of it.
+    """
     names = (*CHASSIS_COLUMNS, *(column.name for column in table.c if column.name not in CHASSIS_COLUMNS))
     carried = [_carried(table, name) for name in names]
-    updates = ", ".join(f"{name} = excluded.{name}" for name in names if name not in ("id", "created_at"))
+    kept = ("shape", "state", *names[len(CHASSIS_COLUMNS) :])
+    updates = ", ".join(
+        f"{name} = CASE WHEN excluded.state IS NULL THEN t.{name} ELSE excluded.{name} END"
+        if name in kept
+        else f"{name} = excluded.{name}"
+        for name in names
+        if name not in ("id", "created_at")
+    )
     template = (
         f"INSERT INTO {table.name} AS t ({', '.join(names)}) SELECT {', '.join(read for _, read in carried)} "
         f"FROM {_columns(names, [kind for kind, _ in carried])} "

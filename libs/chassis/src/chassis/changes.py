@@ -64,12 +64,26 @@ class Entry(Generic[S]):
 
     subject: UUID
     was: Loaded[S]
-    state: S | None
     heard: dict[str, int]
     sequence: int
     edit_version: int
     blocked: str | None
     touched: bool = False
+    """Whether its row is to be saved."""
+    stated: bool = False
+    """Whether anything was stated of it; else its state stays as it is stored."""
+    _state: S | None = None
+
+    @property
+    def state(self) -> S | None:
+        """The aggregate as it stands now."""
+        return self._state if self.stated else self.was.state
+
+    def become(self, found: "Derived[S]") -> None:
+        """Let what the facts of a message make of it count."""
+        self._state, self.sequence = found.state, found.sequence
+        self.edit_version += found.edited
+        self.touched = self.stated = True
 
     def waits_elsewhere(self, stream: str) -> bool:
         """Whether only another stream waits for the aggregate to come: this one may be the one that brings it."""

@@ -50,7 +50,7 @@ class Fold(Generic[S]):
         self.aggregate = aggregate
         self.now = reading.now
         self.entries = {
-            subject: Entry(subject, row, row.state, row.heard, row.sequence, row.edit_version, row.blocked)
+            subject: Entry(subject, row, row.heard, row.sequence, row.edit_version, row.blocked)
             for subject, row in reading.rows.items()
         }
         self.changes = Changes()
@@ -77,7 +77,7 @@ class Fold(Generic[S]):
             if in_order and entry.was.broken is None:
                 self._heard(entry, asked)
             return outcome
-        if entry.was.broken is not None:
+        if asked.message is not None and entry.was.broken is not None:
             return self._failed(entry, asked, entry.was.broken)
         if asked.remember and (replay := self._replay(asked)) is not None:
             self._settle_waiting(asked)
@@ -141,8 +141,7 @@ class Fold(Generic[S]):
         if facts:
             if entry.state is None and entry.blocked is not None:
                 self.changes.due_now.add(entry.subject)  # what waited for it to be here
-            entry.state, entry.sequence, entry.touched = found.state, found.sequence, True
-            entry.edit_version += found.edited
+            entry.become(found)
             self.changes.add(found)
         outcome = Outcome(asked.subject, answer, entry.edit_version, entry.sequence)
         self._answer(asked, outcome)
@@ -290,4 +289,4 @@ class Fold(Generic[S]):
 
     def claims(self) -> tuple[dict[str, UUID], dict[str, UUID]]:
         """(taken, released) over the whole batch, netted out."""
-        return netted(self.aggregate, self.touched())
+        return netted(self.aggregate, (entry for entry in self.touched() if entry.stated))

@@ -1,7 +1,7 @@
 """The read of a batch: one statement, no locks, everything that its decisions may need (architecture, section 3)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -17,20 +17,67 @@ from chassis.asked import Asked
 S = TypeVar("S")
 
 
-@dataclass(slots=True)
 class Loaded(Generic[S]):
-    """An aggregate's row as it was read; all zero where there is none."""
+    """An aggregate's row as it was read; all zero where there is none.
 
-    exists: bool = False
-    version: int = 0
-    sequence: int = 0
-    edit_version: int = 0
-    shape: int = 0
-    heard: dict[str, int] = field(default_factory=dict)
-    blocked: str | None = None
-    state: S | None = None
-    broken: Exception | None = None
-    """Why the stored state cannot be read; such a row is never written."""
+    A stored state is read when somebody first looks at it: most facts of other services only move a position.
+    """
+
+    __slots__ = (
+        "_broken",
+        "_state",
+        "_stored",
+        "blocked",
+        "edit_version",
+        "exists",
+        "heard",
+        "sequence",
+        "shape",
+        "version",
+    )
+
+    def __init__(
+        self,
+        exists: bool = False,
+        version: int = 0,
+        sequence: int = 0,
+        edit_version: int = 0,
+        shape: int = 0,
+        heard: dict[str, int] | None = None,
+        blocked: str | None = None,
+        state: S | None = None,
+        stored: tuple[TypeAdapter[S], str] | None = None,
+    ) -> None:
+        self.exists = exists
+        self.version = version
+        self.sequence = sequence
+        self.edit_version = edit_version
+        self.shape = shape
+        self.heard: dict[str, int] = {} if heard is None else heard
+        self.blocked = blocked
+        self._state = state
+        self._stored = stored
+        self._broken: ValidationError | None = None
+
+    @property
+    def state(self) -> S | None:
+        """The aggregate; None where nothing was stated of it yet, or where it cannot be read."""
+        self._read()
+        return self._state
+
+    @property
+    def broken(self) -> ValidationError | None:
+        """Why the stored state cannot be read; such a state is never written."""
+        self._read()
+        return self._broken
+
+    def _read(self) -> None:
+        if self._stored is not None:
+            (adapter, text), self._stored = self._stored, None
+            try:
+                self._state = adapter.validate_json(text)
+            except ValidationError as error:
+                self._broken = error
 
 
 @dataclass(slots=True)
@@ -153,7 +200,8 @@ class Reader(Generic[S]):
         )
         for what, identifier, a, b, c, d, x, y, z, t in records:
             if what == "row":
-                reading.rows[identifier] = self._row(Loaded(True, a, b, c, d, orjson.loads(x), y), z)
+                stored = None if z is None else (self._adapter, z)
+                reading.rows[identifier] = Loaded(True, a, b, c, d, orjson.loads(x), y, stored=stored)
             elif what == "now":
                 reading.now = t
             elif what == "id":
@@ -169,14 +217,6 @@ class Reader(Generic[S]):
         for numbers in reading.numbers.values():
             numbers.sort(reverse=True)
         return reading
-
-    def _row(self, row: Loaded[S], state: str | None) -> Loaded[S]:
-        if state is not None:
-            try:
-                row.state = self._adapter.validate_json(state)
-            except ValidationError as error:
-                row.broken = error
-        return row
 
 
 def wanted_by(

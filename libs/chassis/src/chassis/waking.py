@@ -34,6 +34,8 @@ def _first(fold: Fold[Any], state: Any) -> datetime | None:
 def _earlier(fold: Fold[Any], touched: Sequence[Entry[Any]]) -> list[Filled]:
     rows = []
     for entry in touched:
+        if not entry.stated:
+            continue
         before, after = _first(fold, entry.was.state), _first(fold, entry.state)
         if after is not None and (before is None or after < before):
             rows.append((entry.subject, fold.aggregate.name, after))

@@ -120,15 +120,15 @@ class Writer:
         extra = names[len(CHASSIS_COLUMNS) :]
         rows = []
         for entry in touched:
-            state = entry.state
+            was, state = entry.was, entry.state if entry.stated else None  # what is stored stays
             values = aggregate.columns(state) if state is not None else {}
             rows.append(
                 (
                     entry.subject,
-                    entry.was.version + 1,
+                    was.version + 1,
                     entry.sequence,
                     to_json(entry.heard),
-                    aggregate.shape if entry.was.state is None else min(entry.was.shape, aggregate.shape),
+                    min(was.shape, aggregate.shape) if state is not None and was.state is not None else aggregate.shape,
                     entry.edit_version,
                     entry.blocked,
                     to_json(state) if state is not None else None,

@@ -107,10 +107,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "a half old row counts as new",
         "L2",
         f"{_CHASSIS}/writing.py",
-        "aggregate.shape if entry.was.state is None else min(entry.was.shape, aggregate.shape),",
+        "min(was.shape, aggregate.shape) if state is not None and was.state is not None else aggregate.shape,",
         "aggregate.shape,",
         why="a row that one new fact touched keeps what the old fold made of the others",
         tests=f"{_TESTS}/test_refolding.py",
+    ),
+    mutant(
+        "a position takes the shape along",
+        "L2",
+        f"{_CHASSIS}/applying.py",
+        'kept = ("shape", "state", *names',
+        'kept = ("state", *names',
+        why="a state that an older release stored counts as one of this release and is never folded anew",
+        tests=f"{_TESTS}/test_writing.py::"
+        "test_a_fact_that_states_nothing_moves_a_position_and_leaves_the_state_as_it_is_stored",
     ),
     mutant(
         "private texts are not erased",
