@@ -84,12 +84,26 @@ async def test_a_connection_that_was_idle_for_long_is_not_lent_again(
     assert await who(lent) != first
 
 
+async def test_a_connection_that_nobody_needs_any_more_ends_while_others_are_in_use(
+    lent: Lent, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def one_left() -> bool:
+        await who(lent)
+        return await _sessions(url, WHO, many) == 1
+
+    many = "SELECT pg_backend_pid() FROM pg_sleep(0.05)"
+    await asyncio.gather(*(lent.fetch(many) for _ in range(SIZE)))
+    assert await _sessions(url, many) == SIZE
+    monkeypatch.setattr(lending, "_IDLE_SECONDS", 0.5)
+    await eventually(one_left)
+
+
 async def test_what_is_lent_when_all_is_closed_is_closed_when_it_comes_back(lent: Lent, url: str) -> None:
     async def busy() -> bool:
-        return await _sleepers(url) == 1
+        return await _sessions(url, _SLOW) == 1
 
     async def gone() -> bool:
-        return await _sleepers(url) == 0
+        return await _sessions(url, _SLOW) == 0
 
     reading = asyncio.create_task(lent.fetch(_SLOW))
     await eventually(busy)
@@ -98,9 +112,10 @@ async def test_what_is_lent_when_all_is_closed_is_closed_when_it_comes_back(lent
     await eventually(gone)
 
 
-async def _sleepers(url: str) -> int:
+async def _sessions(url: str, *queries: str) -> int:
+    """Sessions whose last statement is one of these."""
     connection = await asyncpg.connect(url)
     try:
-        return int(await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query = $1", _SLOW))
+        return int(await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query = ANY($1)", queries))
     finally:
         await connection.close()

@@ -88,15 +88,28 @@ def test_a_version_that_only_a_newer_release_reads_is_not_passed_over() -> None:
         codec.reads("toy.put", 3)
 
 
-@pytest.mark.parametrize(("version", "dead"), [(1, None), (2, "version-unknown")])
-def test_a_document_of_a_newer_version_is_a_dead_letter_where_its_kind_is_read(version: int, dead: str | None) -> None:
+def person_said(version: int, value: bytes | None, suffix: str = "") -> SimpleNamespace:
     key = UUID(int=7)
-    said = SimpleNamespace(
-        topic="t.workflow.people", partition=0, offset=5, key=str(key).encode(), value=None,
-        headers=headers("t", workflow.Person, key, 1, version=version),
-    )  # fmt: skip
+    said = headers("t", workflow.Person, key, 1, version=version, type=f"{workflow.Person.type}{suffix}")
+    return SimpleNamespace(
+        topic="t.workflow.people", partition=0, offset=5, key=str(key).encode(), value=value, headers=said
+    )
+
+
+@pytest.mark.parametrize(("version", "reason"), [(1, "body-invalid"), (2, "version-unknown")])
+def test_a_document_of_a_newer_version_is_a_dead_letter_where_its_kind_is_read(version: int, reason: str) -> None:
+    said = person_said(version, b"{}")
     found = Ear("billing", "t", None, {"person": workflow.Person}).decode(said)
-    assert (found.reason if isinstance(found, Dead) else None) == dead
+    assert isinstance(found, Dead)
+    assert found.reason == reason
+    assert Ear("billing", "t", None, {"team": workflow.Team}).decode(said) is None
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_document_ends_by_a_tombstone_of_any_version(version: int) -> None:
+    said = person_said(version, None, "-erased")
+    found = Ear("billing", "t", None, {"person": workflow.Person}).decode(said)
+    assert found == ("person", str(UUID(int=7)), 1, None)
     assert Ear("billing", "t", None, {"team": workflow.Team}).decode(said) is None
 
 

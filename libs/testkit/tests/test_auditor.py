@@ -228,6 +228,16 @@ def number_given_twice(evidence: Evidence) -> None:
     evidence.facts.append(replace(evidence.facts[0], id=UUID(int=98)))
 
 
+def told_otherwise(**changed: Any) -> Plant:
+    """The same fact comes again, and says something else."""
+
+    def plant(evidence: Evidence) -> None:
+        charge = next(fact for fact in evidence.facts if fact.type == "billing.charge-logged")
+        evidence.facts.append(replace(charge, **changed))
+
+    return plant
+
+
 EARLY = (NOON - timedelta(days=1)).isoformat()
 LATE = (NOON + timedelta(days=1)).isoformat()
 STRANGER = UUID(int=666)
@@ -273,6 +283,8 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I8", "gap", without("workflow.note-added")),
     ("I8", "gap", swapped),
     ("I8", "number-used-twice", number_given_twice),
+    ("I8", "told-otherwise", told_otherwise(data={"line_id": "l2"})),
+    ("I8", "told-otherwise", told_otherwise(time=NOON - timedelta(days=1))),
     ("I8", "never-published", without("billing.charge-logged")),
     ("I8", "published-from-nowhere", again("billing.charge-logged")),
     ("I8", "not-heard", row("notifications", heard={})),

@@ -150,8 +150,8 @@ class Documents:
         rows = [latest[key] for key in sorted(latest)]
         if rows:
             await self._database.execute(STORE, *(list(column) for column in zip(*rows, strict=True)))
-            for kind, key, _, doc in rows:
-                self.put(kind, key, doc)
+        if cached := [key for key in latest if self.is_cached(key[0])]:
+            await self.fetch(cached)  # what was told again is not what stands in the table
 
 
 class Lookup:

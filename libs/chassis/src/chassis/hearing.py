@@ -217,19 +217,17 @@ class Ear:
     def _document(self, record: Any, envelope: Envelope, owner: str) -> Entry | None:
         if naming.plain(self._prefix, record.topic).split(".")[0] != owner:
             raise BadRecord("source-wrong", f"{owner} does not own {record.topic}")
-        key = _key(record, envelope)
-        if record.value is None:
-            found = registry.find(envelope.type.removesuffix(_ERASED), envelope.version)
-        else:
-            found = registry.find(envelope.type, envelope.version)
-        kind = str(getattr(found, "kind", None))
-        if found is None and any(known.type == envelope.type for known in self._kinds.values()):
-            raise BadRecord("version-unknown", f"{envelope.type}.v{envelope.version} is newer than this service")
-        if found is None or kind not in self._kinds:
+        key, ended = _key(record, envelope), record.value is None
+        type_ = envelope.type.removesuffix(_ERASED) if ended else envelope.type
+        kind = next((kind for kind, document in self._kinds.items() if document.type == type_), None)
+        if kind is None:
             self.ignored += 1
             return None
-        if record.value is None:
+        if ended:  # by whatever version: there is nothing to be read, and it may be an order to erase
             return kind, key, envelope.sequence or 0, None
+        found = registry.find(type_, envelope.version)
+        if found is None:
+            raise BadRecord("version-unknown", f"{envelope.type}.v{envelope.version} is newer than this service")
         if len(record.value) > DOCUMENT_LIMIT:
             raise BadRecord("record-too-large", f"{len(record.value)} bytes")
         try:

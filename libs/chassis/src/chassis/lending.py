@@ -53,6 +53,8 @@ class Lent:
             connection.terminate()
         elif not connection.is_closed():
             self._free.append((connection, time.monotonic()))
+        while self._free and time.monotonic() - self._free[0][1] > _IDLE_SECONDS:
+            self._free.pop(0)[0].terminate()
 
     async def close(self) -> None:
         """Close what is free; what is lent is closed when it comes back."""

@@ -83,14 +83,21 @@ class Own:
         return None if kind is None else (kind, told.key, number, told.value.decode() if told.value else None)
 
     def _told(self, record: Any) -> Told | None:
+        """A record of an own topic; None, and a line, for one that the service's relay has not written."""
         topic = naming.plain(self._runtime.prefix, record.topic)
         try:
             envelope = from_headers(record.headers)
         except BadEnvelope as bad:
-            log.warning("own_record_unreadable", topic=topic, offset=record.offset, reason=bad.slug)
+            log.warning("own_record_passed_over", topic=topic, offset=record.offset, reason=bad.slug)
+            return None
+        key = envelope.subject or ""
+        mine = envelope.source == naming.source(self._runtime.prefix, self._runtime.name)
+        if not mine or record.key != key.encode():
+            reason = "key-wrong" if mine else "source-wrong"
+            log.warning("own_record_passed_over", topic=topic, offset=record.offset, reason=reason)
             return None
         self._published.ids.add(envelope.id)
-        return Told(envelope, topic, envelope.subject or "", record.value, record.timestamp)
+        return Told(envelope, topic, key, record.value, record.timestamp)
 
     def _fact(self, aggregate: Aggregate[Any], told: Told) -> Any:
         type_, version = told.envelope.type, told.envelope.version

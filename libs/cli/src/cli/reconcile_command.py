@@ -46,13 +46,14 @@ def reconcile_now(
 def moment(said: str, now: datetime) -> datetime:
     """A point in time, or a time ago; one without an offset is UTC. Raises BadParameter."""
     ago = _AGO.fullmatch(said)
-    if ago is not None:
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
-        found = datetime.fromisoformat(said)
-    except ValueError:
+        found = now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(said)
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(f"{said} is no time", param_hint="--since") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found > now:
+        raise typer.BadParameter(f"{said} is still to come", param_hint="--since")
+    return found
 
 
 async def _reconcile(since: datetime | None, older_than: timedelta, most: int) -> Outcome:

@@ -42,9 +42,15 @@ def test_since_is_a_moment_or_a_time_ago(said: str, meant: datetime) -> None:
     assert moment(said, NOW) == meant
 
 
-@pytest.mark.parametrize("said", ["yesterday", "12", "1w", "-1h", ""])
+@pytest.mark.parametrize("said", ["yesterday", "12", "1w", "-1h", "", "999999d", "0001-01-01T00:00+14:00"])
 def test_anything_else_is_said_to_be_no_time(said: str) -> None:
     with pytest.raises(typer.BadParameter, match="is no time"):
+        moment(said, NOW)
+
+
+@pytest.mark.parametrize("said", ["2026-06-06", "2026-06-05T13:00:01+01:00"])
+def test_a_moment_to_come_is_refused_since_nothing_was_told_after_it(said: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is still to come"):
         moment(said, NOW)
 
 

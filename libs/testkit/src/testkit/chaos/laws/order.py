@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from uuid import UUID
 
+from cli.reconcile.heard import Heard
 from testkit.chaos.evidence import Evidence, heard_by, per_request
 
 Broken = tuple[str, str, str]
@@ -12,14 +13,17 @@ Broken = tuple[str, str, str]
 def no_gaps(evidence: Evidence) -> Iterator[Broken]:
     """First occurrences per (topic, request) are exactly 1..n, in this order; a repeat is the same fact again."""
     last: dict[tuple[str, UUID], int] = {}
-    known: dict[tuple[str, UUID, int], UUID] = {}
+    known: dict[tuple[str, UUID, int], Heard] = {}
     for fact in evidence.facts:
         place = fact.topic, fact.subject
         at = f"{fact.topic}/{fact.subject}"
         if fact.sequence > last.get(place, 0) + 1:
             yield "gap", at, f"{last.get(place, 0)} then {fact.sequence}"
-        if known.setdefault((*place, fact.sequence), fact.id) != fact.id:
-            yield "number-used-twice", at, f"{fact.sequence} is {known[(*place, fact.sequence)]} and {fact.id}"
+        first = known.setdefault((*place, fact.sequence), fact)
+        if first.id != fact.id:
+            yield "number-used-twice", at, f"{fact.sequence} is {first.id} and {fact.id}"
+        elif (first.type, first.time, first.data) != (fact.type, fact.time, fact.data):
+            yield "told-otherwise", at, f"{fact.sequence} {fact.id} was {first.type} {first.data!s:.200}"
         last[place] = max(fact.sequence, last.get(place, 0))
 
 
