@@ -26,9 +26,11 @@ log = structlog.get_logger(__name__)
 _EVERY = 1.0
 _BECOME_ERASER = "SELECT set_config('role', rolname, true) FROM pg_roles WHERE rolname = current_schema() || '_eraser'"
 _DUE = (
-    "SELECT kind, id FROM documents WHERE doc IS NULL AND kind IN ('contact', 'person') AND (erased_at IS NULL "
-    "OR (erased_at < clock_timestamp() - interval '1 hour' AND changed_at > clock_timestamp() - interval '15 days')) "
-    "AND id <> ALL($1::text[]) LIMIT 20"
+    "SELECT kind, id FROM ((SELECT kind, id FROM documents WHERE doc IS NULL AND erased_at IS NULL "
+    "AND kind IN ('contact', 'person') AND id <> ALL($1::text[]) ORDER BY kind, id LIMIT 20) "
+    "UNION ALL (SELECT kind, id FROM documents WHERE doc IS NULL AND erased_at < statement_timestamp() - "
+    "interval '1 hour' AND changed_at > statement_timestamp() - interval '15 days' "
+    "AND kind IN ('contact', 'person') AND id <> ALL($1::text[]) LIMIT 20)) d LIMIT 20"
 )
 """Everybody is looked at again for a while: a fact about a person may come after the person's document ended."""
 _JOURNAL = (

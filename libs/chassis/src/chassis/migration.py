@@ -88,6 +88,7 @@ CREATE TABLE documents (
 );
 CREATE INDEX documents_changed ON documents (changed_at);
 CREATE INDEX documents_to_erase ON documents (kind, id) WHERE doc IS NULL AND erased_at IS NULL;
+CREATE INDEX documents_erased ON documents (changed_at) WHERE doc IS NULL;
 CREATE INDEX documents_login ON documents (kind, (doc ->> 'login')) WHERE doc ->> 'login' IS NOT NULL;
 CREATE TABLE dead_letters (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, reason text NOT NULL, detail text NOT NULL, topic text,

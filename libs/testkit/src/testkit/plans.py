@@ -32,8 +32,12 @@ _PARTITIONS = (
 )
 _PARAMETER = re.compile(r"\$(\d+)")
 _NEARLY_ALL = re.compile(r"^\(?(\w+ IS NOT NULL|NOT \w+)\)?$")
-_NARROW = re.compile(r" = |changed_at > |<= statement_timestamp\(\)|< statement_timestamp\(\)")
+_NARROW = re.compile(r" = | @> |changed_at > |<= statement_timestamp\(\)|< statement_timestamp\(\)")
 """A condition that few rows fulfil: those of one value, what is due, what changed of late."""
+_KIND = re.compile(r"\bkind = ")
+"""A condition that very many documents fulfil: nearly all are of one kind."""
+_FEW = frozenset({"documents_to_erase"})
+"""Indexes of what is still to be done, which is little at any time."""
 _SESSION = "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'"
 _KINDS = 50
 """Different values of what need not differ from row to row; a UUID stands in a few rows."""
@@ -134,9 +138,12 @@ async def _plan(connection: asyncpg.Connection, sql: str) -> dict[str, Any]:
 def _walks(statement: str, node: Mapping[str, Any], large: frozenset[str], *, ends: bool) -> Iterator[Walk]:
     """`ends`: something above stops reading after some rows, which come soon unless the scan passes over others."""
     kind, table = node["Node Type"], node.get("Relation Name", "")
-    wide = kind.startswith("Index") and not _NARROW.search(node.get("Index Cond", ""))
+    condition = _KIND.sub("kind of ", node.get("Index Cond", node.get("Recheck Cond", "")))
+    narrow = _NARROW.search(condition) or node.get("Index Name") in _FEW
+    wide = kind.startswith(("Index", "Bitmap Heap")) and not narrow
     passes_over = _NEARLY_ALL.sub("", node.get("Filter", "")) != ""
-    whole = kind == "Seq Scan" or (wide and (passes_over or not ends))
+    reads_all = passes_over or not ends or kind.startswith("Bitmap")  # a bitmap is made whole before the first row
+    whole = kind == "Seq Scan" or (wide and reads_all)
     if table in large and whole:
         yield Walk(statement, kind, table)
     for below in node.get("Plans", ()):

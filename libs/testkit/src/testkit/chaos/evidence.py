@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 
 from chassis.aggregate import Aggregate
-from chassis.journal import to_json
+from chassis.journal import NewerVersion, to_json
 from chassis.refolding import in_order
 from chassis.service import Service
 from cli.clients import Where, schemas
@@ -200,11 +200,19 @@ def _row(aggregate: Aggregate[Any], row: Any, entries: list[Any]) -> Row:
     return Row(aggregate.name, row["id"], row["sequence"], heard, state, as_json, due, row["at"])
 
 
+def _is_read(aggregate: Aggregate[Any], entry: Any) -> bool:
+    """Whether a fact belongs to the aggregate; one of a newer version was put there by a fault and changed no state."""
+    try:
+        return aggregate.codec.reads(entry["type"], entry["version"])
+    except NewerVersion:
+        return False
+
+
 def fold(aggregate: Aggregate[Any], entries: list[Any]) -> Any:
     """What the facts of one aggregate in the journal add up to; None when there are none."""
     state = None
     for entry in in_order(entries):
-        if aggregate.codec.reads(entry["type"], entry["version"]):
+        if _is_read(aggregate, entry):
             fact = aggregate.codec.decode(
                 entry["type"], entry["version"], entry["data"], entry["personal"], entry["private"]
             )
