@@ -153,10 +153,16 @@ async def test_two_faults_at_once_have_struck_when_both_have(site: Site) -> None
 
 
 async def test_workers_that_joined_have_left_again(site: Site) -> None:
-    fault = Scaled(site, "one", 3)
+    counts = iter([1, 2, 3])
+
+    async def count(_: Site, service: str) -> int:
+        return next(counts)
+
+    fault = Scaled(site, "one", 3, count)
     await fault.strike()
     await fault.heal()
     assert fault.struck
+    assert next(counts, None) is None  # it struck no sooner than the group had all of them
     assert set(site.watch.processes) == {"one-worker", "two-worker"}
 
 

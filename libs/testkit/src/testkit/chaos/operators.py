@@ -1,6 +1,7 @@
 """Faults that operators cause: everything delivered once more, a table locked, workers scaled out and in."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -35,6 +36,9 @@ async def members(site: Site, service: str) -> int:
         return len(answer.to_object()["groups"][0]["members"])
     finally:
         await admin.close()
+
+
+Count = Callable[[Site, str], Awaitable[int]]
 
 
 class Rewound(Fault):
@@ -123,11 +127,12 @@ class Locked(Fault):
 class Scaled(Fault):
     """More workers of one service join, and leave again: two rebalances for each, under load."""
 
-    def __init__(self, site: Site, service: str, workers: int) -> None:
+    def __init__(self, site: Site, service: str, workers: int, count: Count = members) -> None:
         self.name = f"scale {service} to {workers} workers and back"
         self._site = site
         self._service = service
         self._workers = workers
+        self._count = count
         self._most = 0
         model = site.watch.processes[f"{service}-worker"]
         self._more = [another(model, n) for n in range(2, workers + 1)]
@@ -140,7 +145,7 @@ class Scaled(Fault):
         await eventually(self._shared, within=_EMPTY_WITHIN, every=0.5)
 
     async def _shared(self) -> bool:
-        self._most = max(self._most, await members(self._site, self._service))
+        self._most = max(self._most, await self._count(self._site, self._service))
         return self._most == self._workers
 
     async def heal(self) -> None:
