@@ -334,6 +334,13 @@ async def test_a_read_waits_for_the_position_that_it_names(client: Any) -> None:
     problem(await client.get("/toy/v1/tills", headers={"throughline-position": "x"}), 400, "bad-header")
 
 
+async def test_who_may_not_read_does_not_wait_for_a_position_either(client: Any, token: Callable[..., str]) -> None:
+    till = await opened(client)
+    never = {"throughline-position": f"toy.tills/{till}@9", "prefer": "wait=1"}
+    stranger = {"authorization": f"Bearer {token('ann', 'facts:read')}"}
+    problem(await client.get(f"/toy/v1/tills/{till}", headers={**never, **stranger}), 403, "insufficient-scope")
+
+
 async def test_a_read_or_command_can_wait_for_a_request_on_its_way(client: Any) -> None:
     till, wait = str(uuid4()), {"prefer": "wait=5"}
     reading = asyncio.create_task(client.get(f"/toy/v1/tills/{till}", headers=wait))

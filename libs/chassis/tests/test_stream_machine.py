@@ -26,7 +26,7 @@ from structlog.testing import capture_logs
 from chassis.asked import Asked
 from chassis.database import Database
 from chassis.documents import Documents
-from chassis.folding import Fold
+from chassis.folding import UNKNOWN_FOR, Fold
 from chassis.reading import Loaded, Reading
 from testkit import toy
 from testkit.deciding import NOON
@@ -194,22 +194,23 @@ class StreamMachine(RuleBasedStateMachine):
     @invariant()
     def every_stream_is_decided_once_and_in_its_order(self) -> None:
         for stream in STREAMS:
-            stated = [one.sequence for one in self.store.stated if one.stream == stream]
-            wanted = [one.sequence for one in self.told[stream] if isinstance(one.message, Add | Explode)]
-            assert stated == wanted[: len(stated)]
-            put_away = [one.sequence for one in self.store.dead if one.stream == stream]
-            assert (
-                put_away
-                == [one.sequence for one in self.told[stream] if isinstance(one.message, Take)][: len(put_away)]
-            )
+            for over in (self.store.stated, self.store.dead):
+                numbers = [one.sequence or 0 for one in over if one.stream == stream]
+                assert numbers == sorted(set(numbers))
 
     @invariant()
     def a_position_stands_at_what_was_decided_last(self) -> None:
         for stream in STREAMS:
-            position = self.store.row.heard.get(stream, 0)
-            over = self.told[stream][:position]
-            stated = sum(one.stream == stream for one in self.store.stated)
-            assert stated == sum(isinstance(one.message, Add | Explode) for one in over)
+            over = self.told[stream][: self.store.row.heard.get(stream, 0)]
+            decided = [one.sequence for one in self.store.stated + self.store.dead if one.stream == stream]
+            assert sorted(decided, key=int) == [one.sequence for one in over if one.message is not None]
+
+    @invariant()
+    def only_what_is_refused_or_waited_in_vain_is_put_away(self) -> None:
+        for one in self.store.dead:
+            refused = isinstance(one.message, Take)
+            assert refused or self.now - (one.waited_since or self.now) >= UNKNOWN_FOR
+        assert not any(isinstance(one.message, Take) for one in self.store.stated)
 
     @invariant()
     def what_a_gap_held_up_is_looked_at_as_soon_as_it_is_filled(self) -> None:

@@ -83,12 +83,14 @@ class ReadRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        self.app = _Endpoint(Plan(self.dependant))
+        guards = (each.dependency for each in self.dependencies)
+        self.app = _Endpoint(Plan(self.dependant), next(each for each in guards if isinstance(each, Guard)))
 
 
 class _Endpoint:
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, guard: Guard) -> None:
         self._plan = plan
+        self._guard = guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
@@ -106,7 +108,7 @@ class _Endpoint:
     async def _in_time(self, request: Request, prefer: str, position: bytes | None) -> Any:
         """The view once the position is heard, and once what is asked for is here, if that is soon enough."""
         deadline = time.monotonic() + positions.seconds_of(prefer)
-        await caller_of(request)
+        await self._guard(await caller_of(request))  # who may not see it does not hold the door open either
         if position is not None:
             with telemetry.waited_for(request.scope):
                 await positions.reach(runtime_of(request), position.decode("latin-1"), prefer)

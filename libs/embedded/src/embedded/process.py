@@ -104,8 +104,10 @@ class Child:
         self._close()
 
     def pause(self) -> None:
-        """Freeze it where it stands, as a machine that stops answering does."""
+        """Freeze it where it stands, as a machine that stops answering does; returns when each of its threads does."""
         self._signal(signal.SIGSTOP)
+        while any(state != "T" for state in _threads(self.pid)):
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let a paused child go on."""
@@ -166,11 +168,21 @@ def _works_in(process: Path, place: str) -> bool:
 
 
 def _alive(pid: int) -> bool:
+    return _state(Path(f"/proc/{pid}")) not in "ZX"
+
+
+def _state(entry: Path) -> str:
+    """The state of a process or thread as the kernel tells it (T: stopped, Z: over); X when it is gone."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return (entry / "stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
-    return state not in "ZX"
+        return "X"
+
+
+def _threads(pid: int) -> list[str]:
+    """The states of a process's threads that are not over, where the system tells (Linux)."""
+    states = [_state(entry) for entry in Path(f"/proc/{pid}/task").glob("[0-9]*")] if pid else []
+    return [state for state in states if state not in "ZX"]
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
