@@ -1,6 +1,7 @@
 """The consumer under a service's hearing: what fails is repeated and never passed by; what is deaf is restarted."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -139,3 +140,26 @@ async def test_a_deaf_consumer_is_restarted_once_and_hears_again(
         await eventually(lambda: found.quiet_for > 0.5)
         with pytest.raises(RuntimeError, match="stays deaf"):
             await watch(found, restarted)
+
+
+async def test_what_comes_on_a_partition_is_not_held_up_by_a_fetch_that_leaves_it_out(
+    kafka: Any, prefix: str, wire: Wire
+) -> None:
+    key, held_back_for = uuid4(), 30_000
+    consumer = Watched(
+        f"{prefix}.workflow.requests", bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest",
+        fetch_max_wait_ms=held_back_for,
+    )  # fmt: skip
+    await wire.send("workflow.requests", key, b"1", [])
+    await consumer.start()
+    try:
+        await eventually(lambda: consumer._fetcher._records)
+        taken_at = time.monotonic() + 0.5  # a batch in hand that takes a while
+        await eventually(lambda: time.monotonic() > taken_at)
+        await consumer.getmany()
+        await wire.send("workflow.requests", key, b"2", [])
+        async with asyncio.timeout(10):
+            (records,) = (await consumer.getmany(timeout_ms=held_back_for)).values()
+        assert [record.value for record in records] == [b"2"]
+    finally:
+        await consumer.stop()

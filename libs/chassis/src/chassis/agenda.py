@@ -20,8 +20,8 @@ from chassis.waiting import DUE, Revive, of_subject, revived
 log = logging.getLogger(__name__)
 
 _LIMIT = 500
-_LONGEST_SLEEP = 0.5
-"""What falls due within a second is told by whoever writes it (`waking.soon`); what is later is found in time."""
+_LONGEST_SLEEP = 1.0
+"""What falls due within two seconds is told by whoever writes it (`waking.soon`); what is later is found in time."""
 _HELD = 0.02
 """Seconds until what is due, but in another process's hands, is looked at again."""
 _RETRY = tuple(timedelta(seconds=s) for s in (1, 5, 30, 300))

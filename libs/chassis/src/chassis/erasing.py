@@ -23,7 +23,7 @@ from chassis.refolding import refold
 
 log = structlog.get_logger(__name__)
 
-_EVERY = 1.0
+_EVERY = 5.0
 _BECOME_ERASER = "SELECT set_config('role', rolname, true) FROM pg_roles WHERE rolname = current_schema() || '_eraser'"
 _DUE = (
     "SELECT kind, id FROM ((SELECT kind, id FROM documents WHERE doc IS NULL AND erased_at IS NULL "

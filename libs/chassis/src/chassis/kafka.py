@@ -10,6 +10,10 @@ from chassis import brokenlinks
 if TYPE_CHECKING:
     from chassis.settings import CommonSettings
 
+IDLE_MS = 1500
+"""How long a broker holds an answer back when there is nothing: every one costs for each partition, and whatever else
+is asked on that connection comes behind it. Less than readiness waits for an answer (2 s)."""
+
 
 def options(settings: "CommonSettings") -> dict[str, Any]:
     """What aiokafka's clients need to connect, as the settings say."""

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Sequence
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faststream.kafka import KafkaBroker
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from chassis.service import Runtime
     from chassis.stream import Worker
 
-_TOPICS_EVERY_MS = 3_000
+_TOPICS_EVERY_MS = 5_000
 """How often it is looked whether there are other topics: a new client's commands wait for that once."""
+_PARTITIONS_EVERY_MS = 30_000
+"""How often it is looked whether the topics of facts have more partitions."""
+_COMMANDS = ".commands"
 _COMMIT_EVERY = 0.5
 _COMMANDS_WITHIN = 2.4
 """Seconds that the commands' group waits for a member in a rebalance: so long a crashed one holds its successor up."""
@@ -39,8 +42,8 @@ async def run(runtime: "Runtime", worker: "Worker") -> None:
     await broker.connect()
     config = broker.config.broker_config
     keywords = config.builder.keywords  # type: ignore[attr-defined]
-    watched = {**keywords, **options(runtime.settings), "metadata_max_age_ms": _TOPICS_EVERY_MS}
-    config.builder = partial(Watched, **watched)
+    watched = {**keywords, **options(runtime.settings)}
+    config.builder = partial(_consumer, **watched)
     runtime.health.ready_when("kafka", lambda: _silent(subscriptions))
     try:
         await broker.start()
@@ -49,6 +52,12 @@ async def run(runtime: "Runtime", worker: "Worker") -> None:
         for subscription in subscriptions:
             await subscription.finish()
         await broker.stop()
+
+
+def _consumer(**options: Any) -> Watched:
+    """One that looks often for other topics only where those come with clients: an answer names all partitions."""
+    often = str(options["group_id"]).endswith(_COMMANDS)
+    return Watched(**{**options, "metadata_max_age_ms": _TOPICS_EVERY_MS if often else _PARTITIONS_EVERY_MS})
 
 
 def _subscriptions(runtime: "Runtime", worker: "Worker", broker: KafkaBroker) -> list[Subscription]:
@@ -61,7 +70,7 @@ def _subscriptions(runtime: "Runtime", worker: "Worker", broker: KafkaBroker) ->
         named = {"group_id": group, "group_instance_id": _member(runtime.settings.instance, worker.ear.topics)}
         subscriptions.append(Subscription(broker, worker.apply, stopping, topics=worker.ear.topics, **named, **batch))
     pattern = naming.topic(runtime.prefix, f"{runtime.name}.commands.").replace(".", r"\.") + r"[a-z0-9-]+$"
-    quick = {"group_id": f"{group}.commands", "rebalance_seconds": _COMMANDS_WITHIN}
+    quick = {"group_id": f"{group}{_COMMANDS}", "rebalance_seconds": _COMMANDS_WITHIN}
     subscriptions.append(Subscription(broker, worker.command, stopping, pattern=pattern, **quick, **batch))
     return subscriptions
 

@@ -36,8 +36,9 @@ _MOST_BYTES = 32 << 20
 """A poll that brought more than this is followed by smaller ones."""
 _SLOW = 0.05
 """Seconds that a round waits for its batches before the lanes that are done go on without the rest."""
+_LOOK_ANYWAY = 1.0
 _SAVE_EVERY = 0.1
-_RENEW_EVERY = 1.0
+_RENEW_EVERY = 1.5
 _DRAIN_WITHIN = 2.0
 _TELL_AGAIN_AFTER = 30.0
 """Seconds after a change of lease or a failed send until nothing that was cut off can be written any more."""
@@ -199,7 +200,7 @@ class Relay:
         if any(lane.sending for lane in self._lanes()):
             return _SLOW
         waits = [lane.ready_in for lane in self._lanes() if lane.unsent]
-        return min(0.5, max(0.005, min(waits))) if waits else 0.5
+        return min(_LOOK_ANYWAY, max(0.005, min(waits))) if waits else _LOOK_ANYWAY
 
     async def _tell_again(self) -> None:
         """Let the latest record of each document in the last rows of every group go out once more, in its order."""

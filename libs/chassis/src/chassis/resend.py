@@ -17,7 +17,7 @@ from chassis import naming, telemetry
 from chassis.database import AWAY, Database, Unavailable
 from chassis.hearing import HISTORY
 from chassis.ids import jitter
-from chassis.kafka import silent
+from chassis.kafka import IDLE_MS, silent
 from chassis.partition import partition_of
 from chassis.publishing import COLUMNS, NotSent, Publisher, Record, record_of
 from chassis.unanswered import Dropping, Unanswered
@@ -75,6 +75,8 @@ class Answers:
             group_id=naming.group(self._prefix, f"{self._service}.relay"),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
+            fetch_max_wait_ms=IDLE_MS,
+            consumer_timeout_ms=IDLE_MS,
             **kafka,
         )
         unanswered, committed = Unanswered(), dict[Any, int]()
@@ -91,7 +93,7 @@ class Answers:
             self._consumer = consumer
             consumer.subscribe([topic], listener=Dropping(unanswered, commit))
             while not stopping.is_set():
-                for place, records in (await consumer.getmany(timeout_ms=200, max_records=100)).items():
+                for place, records in (await consumer.getmany(timeout_ms=1000, max_records=100)).items():
                     await self._answer_all_of(place, records, unanswered, stopping)
                 unanswered.settle()
                 await commit()

@@ -24,6 +24,7 @@ from chassis.asked import UnknownOutcome
 from chassis.clock import utc_now
 from chassis.database import AWAY, Unavailable
 from chassis.ids import jitter
+from chassis.kafka import IDLE_MS
 
 log = structlog.get_logger(__name__)
 
@@ -114,8 +115,9 @@ class Subscription:
             auto_offset_reset="earliest",
             isolation_level="read_committed",  # a client may send in transactions, and abort them
             partition_assignment_strategy=(RangePartitionAssignor,),
-            batch_timeout_ms=500,
-            fetch_max_wait_ms=500,
+            batch_timeout_ms=IDLE_MS,
+            fetch_max_wait_ms=IDLE_MS,
+            consumer_timeout_ms=IDLE_MS,
             session_timeout_ms=20_000,
             heartbeat_interval_ms=round(min(3.0, rebalance_seconds / 3) * 1000),
             rebalance_timeout_ms=round(rebalance_seconds * 1000),

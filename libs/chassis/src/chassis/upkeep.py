@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MONTHS_AHEAD = 2
-_LOOK_EVERY = 1.0
+_LOOK_EVERY = 2.0
 _PARTITIONS_EVERY = 3600.0
 _AHEAD = (
     "SELECT journal_partition((date_trunc('month', clock_timestamp()) + make_interval(months => n))::date) "

@@ -1,7 +1,7 @@
 """Waking relay and timers across processes: one coalesced NOTIFY after commits, LISTEN on the other side.
 
 The notification leaves a connection of its own after the commit: inside the business transaction it would serialise
-commits. It is a hint and never the only way: whoever waits looks again after at most half a second.
+commits. It is a hint and never the only way: whoever waits looks again after at most a second.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from chassis.database import AWAY
 
 FACTS, WAKES = "facts", "wakes"
 _AT_MOST_EVERY = 0.005
-_LOOK_ANYWAY = 0.5
+_LOOK_ANYWAY = 1.0
 _POLL_FIRST, _POLL_LONGEST = 0.003, 0.1
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ class Wakeup:
             await asyncio.sleep(_AT_MOST_EVERY)
 
     async def wait(self, seconds: float, what: str = WAKES) -> None:
-        """Return after a notification, or after `seconds`, or after half a second: whichever is first."""
+        """Return after a notification, or after `seconds`, or after a second: whichever is first."""
         event = self._events[what]
         if self._url is None:
             await self._poll(event, seconds)

@@ -10,7 +10,7 @@ from chassis.applying import Filled, columns_of
 from chassis.changes import Entry
 from chassis.folding import Fold
 
-_SOON = timedelta(seconds=1)
+_SOON = timedelta(seconds=2)
 
 
 def parts(fold: Fold[Any], touched: Sequence[Entry[Any]], swept: Mapping[UUID, datetime | None] | None) -> list[Filled]:
@@ -22,7 +22,7 @@ def parts(fold: Fold[Any], touched: Sequence[Entry[Any]], swept: Mapping[UUID, d
 
 
 def soon(filled: Sequence[Filled], now: datetime) -> bool:
-    """Whether one of these falls due within a second: a sweeper finds by itself what is later."""
+    """Whether one of these falls due within two seconds: a sweeper finds by itself what is later."""
     times = [at for each in filled if each.part is not applying.SLEEP for at in each.arguments[2]]
     return any(at is not None and at <= now + _SOON for at in times)
 

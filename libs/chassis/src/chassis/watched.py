@@ -12,6 +12,9 @@ from chassis import lenient
 from chassis.kafka import silent
 from chassis.pace import rest_after
 
+_UNTIL_TAKEN = 600.0
+"""Seconds, longer than a batch may be in hand."""
+
 
 class Watched(AIOKafkaConsumer):  # type: ignore[misc]
     """A consumer that knows when it was last polled with success: nothing else tells a dead one from an idle one.
@@ -29,6 +32,15 @@ class Watched(AIOKafkaConsumer):  # type: ignore[misc]
         self.polled = False
         self._failing_since: float | None = None
         self._found_at = -math.inf
+
+    async def start(self) -> None:
+        """Connect, and fetch no more while something is not taken yet.
+
+        aiokafka asks again after a tenth of a second, for the other partitions alone; what comes then on those that are
+        left out waits until something comes on the others.
+        """
+        await super().start()
+        self._fetcher._prefetch_backoff = _UNTIL_TAKEN
 
     @property
     def failing_for(self) -> float:

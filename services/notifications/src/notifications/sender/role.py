@@ -29,7 +29,7 @@ from notifications.sender import smtp
 from notifications.sender.mails import Started, addressee, make
 from notifications.sender.rendering import Unsendable
 
-LOOK_EVERY = 0.25
+LOOK_EVERY = 0.5
 IN_HAND = 3
 """Messages in hand per connection: while one is sent, the next is started and the last one's outcome is written."""
 AHEAD = 6
