@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import MetaData, Table
 
 from chassis import failpoints
 from chassis.agenda import Agenda
@@ -83,6 +84,17 @@ async def test_a_burst_of_more_than_a_page_is_swept_two_pages_at_once_each_timer
     rows = await database.read("SELECT subject FROM journal WHERE type = 'toy.till-counted'")
     assert len(rows) == 1200
     assert {row["subject"] for row in rows} == set(tills)
+
+
+async def test_a_sweep_looks_only_at_aggregates_of_which_something_is_due(database: Database) -> None:
+    till, elsewhere = uuid4(), toy.decider(database)
+    elsewhere.aggregate = replace(elsewhere.aggregate, name="elsewhere", table=Table("nowhere", MetaData()))
+    await toy.decider(database).handle_batch([asked(till, Add(1)), asked(till, CountAt(utc_now()))])
+    await database.execute("INSERT INTO wake VALUES ($1, 'of an earlier release', clock_timestamp())", uuid4())
+    sweeper = Agenda(database, {"tills": toy.decider(database), "elsewhere": elsewhere}, revive)
+    assert await sweeper.sweep()
+    assert len(await counted(database, till)) == 1
+    assert not await sweeper.sweep()
 
 
 async def test_a_timer_fires_once_at_its_time_and_not_before(database: Database) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
+
+import asyncpg
 
 from chassis import failpoints, telemetry
 from chassis.aggregate import Aggregate
@@ -15,27 +17,28 @@ from chassis.database import AWAY, LOST, Database, Unavailable
 from chassis.decider import Decider
 from chassis.decision import SYSTEM, TimerDue
 from chassis.ids import derived_id
+from chassis.reading import LOCKED
 from chassis.waiting import DUE, Revive, of_subject, revived
 
 log = logging.getLogger(__name__)
 
 _LIMIT = 500
-_LONGEST_SLEEP = 1.0
+_LONGEST_SLEEP = timedelta(seconds=1)
 """What falls due within two seconds is told by whoever writes it (`waking.soon`); what is later is found in time."""
 _HELD = 0.02
 """Seconds until what is due, but in another process's hands, is looked at again."""
 _RETRY = tuple(timedelta(seconds=s) for s in (1, 5, 30, 300))
 _NEXT = (
-    "SELECT least((SELECT min(at) FROM wake), (SELECT min(next_at) FROM waiting WHERE next_at IS NOT NULL)), "
-    "clock_timestamp()"
+    "SELECT (SELECT min(at) FROM wake) AS timer, (SELECT min(next_at) FROM waiting WHERE next_at IS NOT NULL) AS wait, "
+    "clock_timestamp() AS now, ARRAY(SELECT DISTINCT aggregate FROM (SELECT aggregate FROM wake "
+    f"WHERE at <= statement_timestamp() ORDER BY at LIMIT {_LIMIT}) w) AS timers"
 )
-_DUE = (
-    "SELECT r.id FROM wake w JOIN {table} r ON r.id = w.subject "
-    "WHERE w.aggregate = '{name}' AND w.at <= statement_timestamp() ORDER BY w.at LIMIT {limit} "
-    "FOR UPDATE OF r SKIP LOCKED"
+_DUE = LOCKED + (
+    "JOIN wake k ON r.id = k.subject WHERE k.aggregate = '{name}' AND k.at <= statement_timestamp() "
+    "ORDER BY k.at LIMIT {limit} FOR UPDATE OF r SKIP LOCKED"
 )
 """What is due by the statement's time: it stands still, so that the index is read no further than that."""
-_LOCK = "SELECT 1 FROM {table} WHERE id = $1 FOR UPDATE SKIP LOCKED"
+_LOCK = LOCKED + "WHERE r.id = $1 FOR UPDATE SKIP LOCKED"
 _LATER = "UPDATE wake SET at = $2 WHERE subject = $1"
 
 
@@ -43,6 +46,14 @@ class Woken(Protocol):
     """Something that can be waited for: a notification of another process, at the latest after `seconds`."""
 
     async def wait(self, seconds: float) -> None: ...
+
+
+class _Look(NamedTuple):
+    """What a look found: seconds until something falls due, aggregates with timers that are due, whether a wait is."""
+
+    idle: float
+    timers: Sequence[str]
+    waits: bool
 
 
 class Agenda:
@@ -71,25 +82,29 @@ class Agenda:
         """Sweep for ever, whenever something is due; a wake-up only looks when that is."""
         while True:
             try:
-                seconds = await self._idle_for()
+                look = await self._look()
+                seconds = look.idle
                 if not seconds:
-                    seconds = 0.0 if await self.sweep() else _HELD
+                    seconds = 0.0 if await self._sweep(look) else _HELD
             except (Unavailable, *AWAY, *LOST) as error:
                 log.warning("the agenda could not be swept: %s", error)
                 seconds = 1.0
             await woken.wait(seconds)
 
-    async def _idle_for(self) -> float:
-        due, now = (await self._database.read(_NEXT))[0]
-        if due is None:
-            return _LONGEST_SLEEP
-        return float(min(_LONGEST_SLEEP, max(0.0, (due - now).total_seconds())))
-
     async def sweep(self) -> bool:
         """Decide what is due now, a page of each aggregate's; whether anything was."""
-        found = 0
-        for decider in self._deciders.values():
-            found += await self._pages(decider) + await self._waiting(decider)
+        return await self._sweep(await self._look())
+
+    async def _look(self) -> "_Look":
+        timer, wait, now, timers = (await self._database.read(_NEXT))[0]
+        first = min((at for at in (timer, wait) if at is not None), default=now + _LONGEST_SLEEP)
+        idle = min(_LONGEST_SLEEP, max(timedelta(0), first - now)).total_seconds()
+        return _Look(idle, timers, wait is not None and wait <= now)
+
+    async def _sweep(self, look: "_Look") -> bool:
+        found = await self._waiting() if look.waits else 0
+        for name in look.timers:
+            found += await self._pages(self._deciders[name]) if name in self._deciders else 0
         return found > 0
 
     async def _pages(self, decider: Decider[Any]) -> int:
@@ -110,42 +125,41 @@ class Agenda:
         """Decide a page of what is due, of what no other sweep holds; the number of aggregates in it."""
         aggregate = decider.aggregate
         query = _DUE.format(table=aggregate.table.name, name=aggregate.name, limit=_LIMIT)
-        subjects: list[UUID] = []
+        rows: Sequence[asyncpg.Record] = ()
         try:
-            async with self._database.begin() as connection:
-                await connection.execute("SET LOCAL enable_bitmapscan = off")
-                subjects = sorted(row["id"] for row in await connection.fetch(query))
-                if subjects:
+            async with self._database.begin(enable_bitmapscan="off") as connection:
+                rows = await connection.fetch(query)
+                if rows:
                     if failpoints.armed is not None:
                         await failpoints.armed.reach("agenda.locked")
-                    await self._swept(connection, decider, subjects)
+                    await self._swept(connection, decider, rows)
         except (Unavailable, *AWAY, *LOST):
             raise
         except Exception as error:
-            if not subjects:
+            if not rows:
                 raise
-            log.error("a page of %d timers could not be swept: %s", len(subjects), error)
-            for subject in subjects:
-                await self._alone(decider, subject)
-        return len(subjects)
+            log.error("a page of %d timers could not be swept: %s", len(rows), error)
+            for row in rows:
+                await self._alone(decider, row["id"])
+        return len(rows)
 
     async def _alone(self, decider: Decider[Any], subject: UUID) -> None:
         """Sweep one aggregate of a page that failed; the one that it failed for is looked at again later."""
         lock = _LOCK.format(table=decider.aggregate.table.name)
         try:
             async with self._database.begin() as connection:
-                if await connection.fetch(lock, subject):
-                    await self._swept(connection, decider, [subject])
+                if row := await connection.fetch(lock, subject):
+                    await self._swept(connection, decider, row)
         except (Unavailable, *AWAY, *LOST):
             raise
         except Exception:
             log.exception("the timers of %s could not be swept", subject)
             await self._database.execute(_LATER, subject, self._retry_at(subject, utc_now()))
 
-    async def _swept(self, connection: Any, decider: Decider[Any], subjects: Sequence[UUID]) -> None:
+    async def _swept(self, connection: Any, decider: Decider[Any], rows: Sequence[asyncpg.Record]) -> None:
         fired = await decider.sweep(
             connection,
-            subjects,
+            rows,
             lambda subject, state, now: due(decider.aggregate, subject, state, now),
             self._retry_at,
         )
@@ -158,11 +172,11 @@ class Agenda:
 
     # -- waiting messages ----------------------------------------------------------------------------------------
 
-    async def _waiting(self, decider: Decider[Any]) -> int:
-        subjects = [row["subject"] for row in await self._database.read(DUE, decider.aggregate.name, _LIMIT)]
-        for subject in subjects:
-            await self._drain(decider, subject)
-        return len(subjects)
+    async def _waiting(self) -> int:
+        due = [row for row in await self._database.read(DUE, _LIMIT) if row["aggregate"] in self._deciders]
+        for row in due:
+            await self._drain(self._deciders[row["aggregate"]], row["subject"])
+        return len(due)
 
     async def _drain(self, decider: Decider[Any], subject: UUID) -> None:
         """Decide everything that waits for one request, in its order, until one of them must wait on."""

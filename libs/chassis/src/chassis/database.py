@@ -43,6 +43,9 @@ _PLANS = {"jit": "off", "plan_cache_mode": "force_generic_plan", "enable_seqscan
 """Every statement here is prepared and has its index: planning it anew for each call costs more than running it."""
 
 
+_SETTINGS = "SELECT set_config(name, value, true) FROM unnest($1::text[], $2::text[]) AS s(name, value)"
+
+
 class Unavailable(Exception):
     """The database cannot be asked now; nothing was written."""
 
@@ -143,10 +146,11 @@ class Database:
             raise Unavailable(str(error) or type(error).__name__) from error
 
     @asynccontextmanager
-    async def begin(self, *, lock_timeout: str = "3s") -> AsyncIterator[asyncpg.Connection]:
-        """One transaction, committed at the end of the block."""
+    async def begin(self, *, lock_timeout: str = "3s", **settings: str) -> AsyncIterator[asyncpg.Connection]:
+        """One transaction under settings of its own, committed at the end of the block."""
+        settings["lock_timeout"] = lock_timeout
         async with (await self.writes()).acquire() as connection, connection.transaction():
-            await connection.execute("SELECT set_config('lock_timeout', $1, true)", lock_timeout)
+            await connection.execute(_SETTINGS, list(settings), list(settings.values()))
             yield connection  # type: ignore[misc]
 
     async def connect(self) -> asyncpg.Connection:

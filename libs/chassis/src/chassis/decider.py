@@ -240,18 +240,17 @@ class Decider(Generic[S]):
     async def sweep(
         self,
         connection: asyncpg.Connection,
-        subjects: Sequence[UUID],
+        locked: Sequence[asyncpg.Record],
         messages: Callable[[UUID, S, datetime], Sequence[Asked]],
         retry_at: Callable[[UUID, datetime], datetime],
     ) -> int:
-        """Decide what is due for aggregates whose rows `connection` has locked; the number of messages decided.
+        """Decide what is due for aggregates whose rows `connection` locked as it read them; the number of messages.
 
         An aggregate with a message that failed is looked at again at `retry_at`, and not before.
         """
         await self._documents.refresh()
-        wanted = Wanted()
-        sql, arguments = self._reader.query(list(subjects), wanted)
-        reading = self._reader.take(await connection.fetch(sql, *arguments), subjects, wanted)
+        reading = self._reader.locked(locked)
+        subjects = sorted(reading.rows)
         batch = [
             asked
             for subject in subjects

@@ -124,6 +124,11 @@ _ROW = (
     "SELECT 'row', id, version, sequence, edit_version, shape, heard::text, blocked, state::text, NULL "
     "FROM {table} WHERE id = ANY($1::uuid[])"
 )
+LOCKED = (
+    "SELECT 'row' w, r.id, r.version a, r.sequence b, r.edit_version c, r.shape d, r.heard::text x, r.blocked y, "
+    "r.state::text z, clock_timestamp() t FROM {table} r "
+)
+"""The same of rows that a statement locks as it reads them; how they are found follows."""
 _ID = (
     "SELECT 'id', id, edit_version, sequence, 0, 0, concat(subject, encode(hash, 'hex')), refused::text, "
     "answer::text, NULL "
@@ -186,6 +191,12 @@ class Reader(Generic[S]):
         arguments += [count for _, count in wanted.numbers]
         series = tuple(name for name, _ in wanted.numbers)
         return self._sql(bool(wanted.ids), bool(wanted.documents), names, bool(wanted.claims), series), arguments
+
+    def locked(self, records: Sequence[asyncpg.Record]) -> Reading[S]:
+        """Rows that a `LOCKED` statement brought; at least one."""
+        reading = self.take(records, (), Wanted())
+        reading.now = records[-1]["t"]
+        return reading
 
     def take(self, records: Iterable[asyncpg.Record], subjects: Iterable[UUID], wanted: Wanted) -> Reading[S]:
         """Sort what came back."""

@@ -44,7 +44,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "L2",
         f"{_CHASSIS}/agenda.py",
         "        fired = await decider.sweep(\n",
-        '        await self._database.execute("DELETE FROM wake WHERE subject = ANY($1::uuid[])", subjects)\n'
+        "        gone = [row['id'] for row in rows]\n"
+        '        await self._database.execute("DELETE FROM wake WHERE subject = ANY($1::uuid[])", gone)\n'
         "        fired = await decider.sweep(\n",
         why="a sweep that dies takes its timers along",
         tests=_agenda("a_sweep_that_dies_before_its_commit_loses_no_timer"),
@@ -53,8 +54,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "timer locked before its request",
         "L2",
         f"{_CHASSIS}/agenda.py",
-        '"FOR UPDATE OF r SKIP LOCKED"',
-        '"FOR UPDATE OF w SKIP LOCKED"',
+        "LIMIT {limit} FOR UPDATE OF r SKIP LOCKED",
+        "LIMIT {limit} FOR UPDATE OF k SKIP LOCKED",
         why="a sweep and a save wait for each other, and everything due waits with them",
         tests=_agenda("a_sweep_passes_over_what_somebody_has_in_hand_and_fires_the_rest"),
     ),
@@ -62,8 +63,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "a sweep waits for whoever is busy",
         "L2",
         f"{_CHASSIS}/agenda.py",
-        '"FOR UPDATE OF r SKIP LOCKED"',
-        '"FOR UPDATE OF r"',
+        "LIMIT {limit} FOR UPDATE OF r SKIP LOCKED",
+        "LIMIT {limit} FOR UPDATE OF r",
         why="one request in somebody's hands holds up all timers",
         tests=_agenda("a_sweep_passes_over_what_somebody_has_in_hand_and_fires_the_rest"),
     ),
