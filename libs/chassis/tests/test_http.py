@@ -255,7 +255,21 @@ async def test_what_is_not_here_is_a_problem_too(client: Any) -> None:
 async def test_a_wrong_method_names_the_right_ones(client: Any) -> None:
     answer = await client.delete(f"/toy/v1/tills/{uuid4()}")
     problem(answer, 405, "method-not-allowed")
-    assert "GET" in answer.headers["allow"]
+    assert answer.headers["allow"] == "GET, HEAD"
+    answer = await client.delete("/toy/v1/tills")
+    assert answer.headers["allow"] == "GET, HEAD, POST"
+
+
+async def test_head_is_get_without_the_content(client: Any) -> None:
+    till = await opened(client)
+    got, head = await client.get(f"/toy/v1/tills/{till}"), await client.head(f"/toy/v1/tills/{till}")
+    assert (head.status_code, head.content) == (200, b"")
+    for each in (got, head):
+        del each.headers["x-request-id"]
+    assert head.headers == got.headers
+    assert (await client.head(f"/toy/v1/tills/{uuid4()}")).status_code == 404
+    assert (await client.head(f"/toy/v1/tills/{till}/deposit")).status_code == 405
+    assert (await client.head("/livez")).status_code == 200
 
 
 async def test_a_fault_of_ours_is_a_500_that_says_nothing_of_it(client: Any) -> None:

@@ -40,10 +40,23 @@ SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
 
 async def _handled(request: Request, error: Exception) -> Response:
     refused = translated(error)
+    if isinstance(refused, Problem) and refused.slug == "method-not-allowed":
+        refused.headers = {"allow": ", ".join(_methods(request))}
     if refused.slug == "internal":
         log.error("request_failed", path=request.url.path, method=request.method, exc_info=error)
         request.scope["throughline.answered"] = True
     return answer(request.scope, refused)
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that exist at the path of a request: each may be a route of its own."""
+    found = {
+        method
+        for route in request.app.routes
+        if route.matches(dict(request.scope))[0] is not Match.NONE
+        for method in route.methods
+    }
+    return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 class Door:
@@ -67,6 +80,8 @@ class Door:
         self._observe: dict[tuple[str, str, int], Callable[[float], None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":  # RFC 9110, 9.3.2: as GET, without the content
+            scope, send = {**scope, "method": "GET"}, _without_content(send)
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["path"] in health.PATHS:
@@ -155,6 +170,13 @@ class Door:
         if observe is None:
             observe = self._observe[key] = telemetry.HTTP_REQUEST_SECONDS.labels(*map(str, key)).observe
         observe(seconds)
+
+
+def _without_content(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return sending
 
 
 def _traceparent(scope: Scope) -> str | None:

@@ -27,7 +27,9 @@ Since = Annotated[
 
 def reconcile_now(
     since: Since = None,
-    older_than: Annotated[float, typer.Option(min=0, help="Seconds; what is younger is still on its way.")] = 60.0,
+    older_than: Annotated[
+        int, typer.Option(min=0, max=31_536_000, help="Seconds; what is younger is still on its way.")
+    ] = 60,
     most: Annotated[int, typer.Option(min=1, help="Requests that are looked at again, at most.")] = 500,
     json: JsonFlag = False,
 ) -> None:
