@@ -55,7 +55,7 @@ async def test_a_check_that_hangs_counts_as_wrong(monkeypatch: pytest.MonkeyPatc
         return None
 
     health.ready_when("database", hanging)
-    assert (await ask(health, "/readyz?verbose"))[1]["checks"]["database"] == "no answer within 2 s"
+    assert (await ask(health, "/readyz?verbose"))[1]["checks"]["database"] == "no answer within 3 s"
 
 
 async def test_a_process_that_is_stuck_says_so_itself() -> None:

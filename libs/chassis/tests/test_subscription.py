@@ -15,12 +15,16 @@ from faststream.kafka import KafkaBroker
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis import subscription
+from chassis import health, subscription
 from chassis.database import Unavailable
+from chassis.kafka import IDLE_MS
 from chassis.subscription import Apply, Subscription, in_pieces, watch
 from chassis.watched import Watched
 from testkit.eventually import eventually
 from testkit.streams import Wire, make_topics
+
+QUIET = IDLE_MS / 1000 + 1
+"""Seconds, more than two good polls of an idle consumer are apart."""
 
 
 @given(st.lists(st.integers(0, 30), max_size=40), st.integers(1, 50))
@@ -107,7 +111,7 @@ async def test_a_batch_that_can_never_be_applied_ends_the_process_and_is_not_com
 async def test_a_consumer_whose_fetching_has_failed_counts_as_deaf_and_hears_again_after_its_restart(
     kafka: Any, prefix: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscription, "QUIET_TOO_LONG", 0.7)
+    monkeypatch.setattr(subscription, "QUIET_TOO_LONG", QUIET)
     apply = Applied()
     async with subscribed(kafka, prefix, apply) as found:
         await wire.send("workflow.requests", uuid4(), b"1", [])
@@ -115,31 +119,39 @@ async def test_a_consumer_whose_fetching_has_failed_counts_as_deaf_and_hears_aga
         fetcher = found._subscriber.consumer._fetcher  # type: ignore[union-attr]
         monkeypatch.setattr(fetcher, "_get_actions_per_node", lambda assignment: 1 / 0)
         await wire.send("workflow.requests", uuid4(), b"2", [])
-        await eventually(lambda: found.quiet_for > 0.7)
+        await eventually(lambda: found.quiet_for > QUIET)
         await watch(found, {})
         await eventually(lambda: b"2" in apply.values)
-        assert found.quiet_for < 0.7
+        assert found.quiet_for < QUIET
 
 
 async def test_a_deaf_consumer_is_restarted_once_and_hears_again(
     kafka: Any, prefix: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscription, "QUIET_TOO_LONG", 0.5)
+    monkeypatch.setattr(subscription, "QUIET_TOO_LONG", QUIET)
     apply, restarted = Applied(), dict[Subscription, float]()
     async with subscribed(kafka, prefix, apply) as found:
         await wire.send("workflow.requests", uuid4(), b"1", [])
         await eventually(lambda: apply.values == [b"1"])
         found._subscriber.consumer._coordinator._coordination_task.cancel()  # type: ignore[union-attr]
-        await eventually(lambda: found.quiet_for > 0.5)
+        await eventually(lambda: found.quiet_for > QUIET)
         await watch(found, restarted)
         assert found in restarted
         await wire.send("workflow.requests", uuid4(), b"2", [])
         await eventually(lambda: b"2" in apply.values)
         await watch(found, restarted)
         found._subscriber.consumer._coordinator._coordination_task.cancel()  # type: ignore[union-attr]
-        await eventually(lambda: found.quiet_for > 0.5)
+        await eventually(lambda: found.quiet_for > QUIET)
         with pytest.raises(RuntimeError, match="stays deaf"):
             await watch(found, restarted)
+
+
+async def test_an_idle_consumer_says_in_time_that_a_broker_answers(kafka: Any, prefix: str, wire: Wire) -> None:
+    async with subscribed(kafka, prefix, Applied()) as found:
+        await eventually(lambda: found.polled)
+        for _ in range(3):
+            async with asyncio.timeout(health._CHECK_SECONDS):
+                assert await found.silent() is None
 
 
 async def test_what_comes_on_a_partition_is_not_held_up_by_a_fetch_that_leaves_it_out(

@@ -29,9 +29,10 @@ _HELD = 0.02
 """Seconds until what is due, but in another process's hands, is looked at again."""
 _RETRY = tuple(timedelta(seconds=s) for s in (1, 5, 30, 300))
 _NEXT = (
-    "SELECT (SELECT min(at) FROM wake) AS timer, (SELECT min(next_at) FROM waiting WHERE next_at IS NOT NULL) AS wait, "
-    "clock_timestamp() AS now, ARRAY(SELECT DISTINCT aggregate FROM (SELECT aggregate FROM wake "
-    f"WHERE at <= statement_timestamp() ORDER BY at LIMIT {_LIMIT}) w) AS timers"
+    "SELECT (SELECT min(at) FROM wake WHERE aggregate = ANY($1::text[])) AS timer, "
+    "(SELECT min(next_at) FROM waiting WHERE next_at IS NOT NULL AND aggregate = ANY($2::text[])) AS wait, "
+    "clock_timestamp() AS now, ARRAY(SELECT n FROM unnest($1::text[]) AS n "
+    "WHERE EXISTS (SELECT FROM wake WHERE aggregate = n AND at <= statement_timestamp())) AS timers"
 )
 _DUE = LOCKED + (
     "JOIN wake k ON r.id = k.subject WHERE k.aggregate = '{name}' AND k.at <= statement_timestamp() "
@@ -69,6 +70,7 @@ class Agenda:
     ) -> None:
         self._database = database
         self._deciders = deciders
+        self._timed = [name for name, decider in deciders.items() if decider.aggregate.has_agenda]
         self._revive = revive
         self._on_outcome = on_outcome
         self._failures: dict[UUID, int] = {}
@@ -92,19 +94,19 @@ class Agenda:
             await woken.wait(seconds)
 
     async def sweep(self) -> bool:
-        """Decide what is due now, a page of each aggregate's; whether anything was."""
+        """Decide what is due now: a page of each aggregate's timers, then what waits; whether anything was due."""
         return await self._sweep(await self._look())
 
     async def _look(self) -> "_Look":
-        timer, wait, now, timers = (await self._database.read(_NEXT))[0]
+        timer, wait, now, timers = (await self._database.read(_NEXT, self._timed, list(self._deciders)))[0]
         first = min((at for at in (timer, wait) if at is not None), default=now + _LONGEST_SLEEP)
         idle = min(_LONGEST_SLEEP, max(timedelta(0), first - now)).total_seconds()
         return _Look(idle, timers, wait is not None and wait <= now)
 
     async def _sweep(self, look: "_Look") -> bool:
-        found = await self._waiting() if look.waits else 0
-        for name in look.timers:
-            found += await self._pages(self._deciders[name]) if name in self._deciders else 0
+        found = sum([await self._pages(self._deciders[name]) for name in look.timers])
+        if look.waits:
+            found += await self._waiting()
         return found > 0
 
     async def _pages(self, decider: Decider[Any]) -> int:
@@ -173,7 +175,7 @@ class Agenda:
     # -- waiting messages ----------------------------------------------------------------------------------------
 
     async def _waiting(self) -> int:
-        due = [row for row in await self._database.read(DUE, _LIMIT) if row["aggregate"] in self._deciders]
+        due = await self._database.read(DUE, list(self._deciders), _LIMIT)
         for row in due:
             await self._drain(self._deciders[row["aggregate"]], row["subject"])
         return len(due)

@@ -75,3 +75,8 @@ class Aggregate(Generic[S]):
     """Whose fact a document is, where its key is not the aggregate's id."""
     contact_column: str | None = None
     """A query column that holds a contact's id: the read statement brings that contact along."""
+
+    @property
+    def has_agenda(self) -> bool:
+        """Whether anything of it ever falls due by itself."""
+        return self.agenda is not _no_agenda

@@ -39,7 +39,7 @@ _DRAW = (
 class Decider(Generic[S]):
     """Decides the messages of one aggregate, for HTTP callers, Kafka batches and sweeps alike.
 
-    `on_commit(facts, wakes)` is called after every commit that wrote facts, or made something due within a second.
+    `on_commit(facts, wakes)` is called after every commit that wrote facts, or made something due within two seconds.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ def _methods(request: Request) -> list[str]:
         method
         for route in request.app.routes
         if route.matches(dict(request.scope))[0] is not Match.NONE
-        for method in route.methods
+        for method in getattr(route, "methods", None) or ()
     }
     return sorted(found | {"HEAD"} if "GET" in found else found)
 

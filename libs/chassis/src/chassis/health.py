@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 Check = Callable[[], Awaitable[str | None]]
 """Asked by /readyz: None when all is well, else what is wrong."""
 
-_CHECK_SECONDS = 2.0
+_CHECK_SECONDS = 3.0
 _REMEMBER_SECONDS = 1.0
 
 
@@ -29,7 +29,7 @@ class Health:
         self._answers: dict[str, str | None] = {}
 
     def ready_when(self, name: str, check: Check) -> None:
-        """Let /readyz ask this too; what raises or takes longer than 2 s counts as wrong."""
+        """Let /readyz ask this too; what raises or takes longer than 3 s counts as wrong."""
         self._checks[name] = check
 
     def alive_when(self, name: str, check: Callable[[], str | None]) -> None:
@@ -51,7 +51,7 @@ class Health:
         try:
             return await asyncio.wait_for(check(), _CHECK_SECONDS)
         except TimeoutError:
-            return "no answer within 2 s"
+            return "no answer within 3 s"
         except Exception as error:
             return f"{type(error).__name__}"
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.helpers import create_ssl_context
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
 IDLE_MS = 1500
 """How long a broker holds an answer back when there is nothing: every one costs for each partition, and whatever else
-is asked on that connection comes behind it. Less than readiness waits for an answer (2 s)."""
+is asked on that connection comes behind it. Half of what readiness waits for an answer (3 s)."""
+_UNTIL_TAKEN = 600.0
+"""Seconds, longer than a batch may be in hand."""
 
 
 def options(settings: "CommonSettings") -> dict[str, Any]:
@@ -34,6 +37,15 @@ def options(settings: "CommonSettings") -> dict[str, Any]:
         found["sasl_plain_username"] = settings.kafka_username
         found["sasl_plain_password"] = settings.kafka_password.get_secret_value()
     return found
+
+
+def fetching_whole(consumer: AIOKafkaConsumer) -> None:
+    """Let a started consumer fetch no more while something is not taken yet.
+
+    aiokafka asks again after a tenth of a second, for the other partitions alone; what comes then on those that are
+    left out waits until something comes on the others.
+    """
+    consumer._fetcher._prefetch_backoff = _UNTIL_TAKEN
 
 
 async def silent(client: AIOKafkaClient | None) -> str | None:

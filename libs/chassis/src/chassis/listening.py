@@ -23,6 +23,7 @@ _TOPICS_EVERY_MS = 5_000
 _PARTITIONS_EVERY_MS = 30_000
 """How often it is looked whether the topics of facts have more partitions."""
 _COMMANDS = ".commands"
+_COMMANDS_HELD_BACK_MS = 500
 _COMMIT_EVERY = 0.5
 _COMMANDS_WITHIN = 2.4
 """Seconds that the commands' group waits for a member in a rebalance: so long a crashed one holds its successor up."""
@@ -57,6 +58,8 @@ async def run(runtime: "Runtime", worker: "Worker") -> None:
 def _consumer(**options: Any) -> Watched:
     """One that looks often for other topics only where those come with clients: an answer names all partitions."""
     often = str(options["group_id"]).endswith(_COMMANDS)
+    if often:  # before it joins anew it asks for topics, behind what is held back, and has little time for that
+        options["fetch_max_wait_ms"] = _COMMANDS_HELD_BACK_MS
     return Watched(**{**options, "metadata_max_age_ms": _TOPICS_EVERY_MS if often else _PARTITIONS_EVERY_MS})
 
 
@@ -86,10 +89,8 @@ def _member(instance: str, topics: Sequence[str]) -> str | None:
 
 
 async def _silent(subscriptions: Sequence[Subscription]) -> str | None:
-    for subscription in subscriptions:
-        if (why := await subscription.silent()) is not None:
-            return why
-    return None
+    found = await asyncio.gather(*(subscription.silent() for subscription in subscriptions))
+    return next((why for why in found if why is not None), None)
 
 
 async def _until_stopped(subscriptions: Sequence[Subscription], stopping: asyncio.Event) -> None:

@@ -17,7 +17,7 @@ from chassis import naming, telemetry
 from chassis.database import AWAY, Database, Unavailable
 from chassis.hearing import HISTORY
 from chassis.ids import jitter
-from chassis.kafka import IDLE_MS, silent
+from chassis.kafka import IDLE_MS, fetching_whole, silent
 from chassis.partition import partition_of
 from chassis.publishing import COLUMNS, NotSent, Publisher, Record, record_of
 from chassis.unanswered import Dropping, Unanswered
@@ -90,6 +90,7 @@ class Answers:
         topic = naming.topic(self._prefix, f"{self._service}.asks")
         try:
             await consumer.start()
+            fetching_whole(consumer)
             self._consumer = consumer
             consumer.subscribe([topic], listener=Dropping(unanswered, commit))
             while not stopping.is_set():

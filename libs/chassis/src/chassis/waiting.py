@@ -16,8 +16,8 @@ from chassis.database import Database
 from chassis.decision import Actor, Refused
 
 DUE = (
-    "SELECT aggregate, subject FROM waiting WHERE next_at <= statement_timestamp() "
-    "GROUP BY aggregate, subject ORDER BY min(next_at) LIMIT $1"
+    "SELECT aggregate, subject FROM waiting WHERE aggregate = ANY($1::text[]) AND next_at <= statement_timestamp() "
+    "GROUP BY aggregate, subject ORDER BY min(next_at) LIMIT $2"
 )
 _OF_SUBJECT = (
     "SELECT w.*, min(w.id) OVER (PARTITION BY w.stream) AS first_id FROM waiting w "

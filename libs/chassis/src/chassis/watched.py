@@ -9,11 +9,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from chassis import lenient
-from chassis.kafka import silent
+from chassis.kafka import fetching_whole, silent
 from chassis.pace import rest_after
-
-_UNTIL_TAKEN = 600.0
-"""Seconds, longer than a batch may be in hand."""
 
 
 class Watched(AIOKafkaConsumer):  # type: ignore[misc]
@@ -34,13 +31,9 @@ class Watched(AIOKafkaConsumer):  # type: ignore[misc]
         self._found_at = -math.inf
 
     async def start(self) -> None:
-        """Connect, and fetch no more while something is not taken yet.
-
-        aiokafka asks again after a tenth of a second, for the other partitions alone; what comes then on those that are
-        left out waits until something comes on the others.
-        """
+        """Connect and join the group."""
         await super().start()
-        self._fetcher._prefetch_backoff = _UNTIL_TAKEN
+        fetching_whole(self)
 
     @property
     def failing_for(self) -> float:

@@ -32,7 +32,7 @@ class Write:
     stated: list[str]
     """The types of the aggregates' facts."""
     wakes: bool
-    """Whether something falls due within a second: whoever sweeps is told, and looks by itself for what is later."""
+    """Whether something falls due within two seconds: whoever sweeps is told, and looks by itself for what is later."""
 
 
 def _actor_json(actor: Actor) -> str:

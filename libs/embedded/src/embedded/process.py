@@ -106,7 +106,7 @@ class Child:
     def pause(self) -> None:
         """Freeze it where it stands, as a machine that stops answering does; returns when each of its threads does."""
         self._signal(signal.SIGSTOP)
-        while any(state != "T" for state in _threads(self.pid)):
+        while self.returncode is None and any(state != "T" for state in _threads(self.pid)):
             time.sleep(0.001)
 
     def resume(self) -> None:
