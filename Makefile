@@ -19,7 +19,7 @@ $(VENV)/.installed: $(LOCKS) $(addsuffix /pyproject.toml,$(MEMBERS))
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-setup.lock || echo "uv is not to be had here; pip does it, slower"
 	@.ci/install $(BIN) --require-hashes -r requirements-dev.lock
 	@.ci/install $(BIN) --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
-	@.ci/promtool $(BIN)
+	@.ci/debian $(BIN)
 	@touch $@
 
 .PHONY: setup

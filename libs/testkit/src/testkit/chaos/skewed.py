@@ -20,15 +20,14 @@ from testkit.eventually import eventually
 SKEWS: Final = {"ahead": "+1h", "behind": "-1h", "fast": "+0 x3"}
 """As libfaketime is told: an hour off, or three seconds a second."""
 _WRONG_BY: Final = 5.0
-_PLACES = ("/usr/lib/*/faketime", "/usr/lib/faketime", "/usr/local/lib/faketime")
+_OURS = Path(sys.prefix, "lib/faketime")
+_PLACES = (_OURS, *Path("/usr/lib").glob("*/faketime"), Path("/usr/lib/faketime"), Path("/usr/local/lib/faketime"))
 
 
 def library() -> Path | None:
     """Where libfaketime is, if it is."""
-    for place in _PLACES:
-        for found in Path("/").glob(f"{place[1:]}/libfaketimeMT.so.1"):
-            return found
-    return None
+    found = (place / "libfaketimeMT.so.1" for place in _PLACES)
+    return next((each for each in found if each.exists()), None)
 
 
 def missing() -> str | None:
