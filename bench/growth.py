@@ -257,7 +257,7 @@ _LATEST = "SELECT extract(epoch FROM max(recorded_at) - $1)::float * 1000 FROM w
 async def _none_due(connection: asyncpg.Connection, due: datetime) -> bool:
     """Whether everything that was to be decided at a moment is."""
     left = await connection.fetchval(
-        "SELECT clock_timestamp() <= $1 OR EXISTS (SELECT FROM workflow.wake WHERE at <= $1 + interval '1 second')", due
+        "SELECT clock_timestamp() <= $1 OR min(at) <= $1 + interval '1 second' FROM workflow.wake", due
     )
     return not left
 
