@@ -147,6 +147,17 @@ async def test_a_body_that_does_not_come_gives_its_place_back(
     writer.close()
 
 
+async def test_head_has_the_length_of_the_answer_and_nothing_of_it(place: tuple[str, Callable[..., str]]) -> None:
+    address, token = place
+    headers = {"authorization": f"Bearer {token('ann', 'tills:read tills:write')}"}
+    async with httpx2.AsyncClient(base_url=address, trust_env=False, headers=headers) as client:
+        made = await client.post(TILL, json={"amount": 5}, headers={"idempotency-key": "one"})
+        for path in (f"{TILL}/{made.json()['id']}", "/problems", f"{TILL}/{uuid4()}"):
+            got, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            assert head.headers["content-length"] == str(len(got.content))
+
+
 async def test_who_comes_too_late_is_shown_how_it_stands_now(place: tuple[str, Callable[..., str]]) -> None:
     address, token = place
     async with httpx2.AsyncClient(base_url=address, trust_env=False) as client:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from chassis import serving
 from chassis.health import Health
 from chassis.serving import Watched
 
@@ -18,6 +19,19 @@ async def ask(health: Health, path: str) -> tuple[int, Any]:
 
 async def well() -> str | None:
     return None
+
+
+async def test_a_server_ends_as_soon_as_it_is_told_and_dates_its_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_TICK", 60.0)
+    server = serving.Server(Watched(Health()), host="127.0.0.1", port=0)
+    running = asyncio.create_task(server.serve())
+    await server.listening()
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"http://127.0.0.1:{server.port}/livez")
+    assert (answer.status_code, "date" in answer.headers) == (200, True)
+    server.stop()
+    async with asyncio.timeout(20):
+        await running
 
 
 async def test_a_process_is_ready_once_it_has_started_and_until_it_drains() -> None:

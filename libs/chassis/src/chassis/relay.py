@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_LIMIT = 1000
-"""Rows of one group in one poll."""
+_LIMIT = 250
+"""Rows of one group in one poll: of all groups together they are what a relay with much to tell holds in memory."""
 _MOST_BYTES = 32 << 20
 """A poll that brought more than this is followed by smaller ones."""
 _SLOW = 0.05
@@ -40,6 +40,8 @@ _LOOK_ANYWAY = 1.0
 _SAVE_EVERY = 0.1
 _RENEW_EVERY = 1.5
 _DRAIN_WITHIN = 2.0
+_TOLD_AGAIN = 2000
+"""The last rows of each group in which documents are looked for that must be told again."""
 _TELL_AGAIN_AFTER = 30.0
 """Seconds after a change of lease or a failed send until nothing that was cut off can be written any more."""
 
@@ -207,7 +209,7 @@ class Relay:
         self._tell_again_at = None
         if not self._documents:
             return
-        for row in await self._database.read(_LATEST, self._documents, 2 * _LIMIT):
+        for row in await self._database.read(_LATEST, self._documents, _TOLD_AGAIN):
             group = self._groups[row["grp"]]
             if row["seq"] <= group.cursor.high and row["seq"] not in group.cursor.holes:
                 group.lane(row["topic"]).unsent[row["seq"]] = row["recorded_at"]
