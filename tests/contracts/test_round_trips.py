@@ -21,7 +21,9 @@ BEYOND_SCHEMA = ("control characters", "decimals", "k is given", "bytes as JSON"
 """Rules of a class that JSON Schema cannot say."""
 
 UTF8 = st.characters(codec="utf-8")
-PLAIN = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))
+DIRECTIONS = "".join(map(chr, (*range(0x2028, 0x202F), *range(0x2066, 0x206A))))
+"""Ends of lines and changes of direction, which no plain text may have."""
+PLAIN = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters=DIRECTIONS)
 ALPHABETS: dict[str | None, st.SearchStrategy[str]] = {
     None: UTF8,
     NO_CONTROLS: PLAIN,

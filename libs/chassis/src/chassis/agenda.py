@@ -29,10 +29,10 @@ _HELD = 0.02
 """Seconds until what is due, but in another process's hands, is looked at again."""
 _RETRY = tuple(timedelta(seconds=s) for s in (1, 5, 30, 300))
 _NEXT = (
-    "SELECT (SELECT min(at) FROM wake WHERE aggregate = ANY($1::text[])) AS timer, "
-    "(SELECT min(next_at) FROM waiting WHERE next_at IS NOT NULL AND aggregate = ANY($2::text[])) AS wait, "
+    "SELECT least((SELECT min(at) FROM wake), (SELECT min(next_at) FROM waiting WHERE next_at IS NOT NULL)) AS first, "
     "clock_timestamp() AS now, ARRAY(SELECT n FROM unnest($1::text[]) AS n "
-    "WHERE EXISTS (SELECT FROM wake WHERE aggregate = n AND at <= statement_timestamp())) AS timers"
+    "WHERE EXISTS (SELECT FROM wake WHERE aggregate = n AND at <= statement_timestamp())) AS timers, "
+    "EXISTS (SELECT FROM waiting WHERE aggregate = ANY($2::text[]) AND next_at <= statement_timestamp()) AS waits"
 )
 _DUE = LOCKED + (
     "JOIN wake k ON r.id = k.subject WHERE k.aggregate = '{name}' AND k.at <= statement_timestamp() "
@@ -98,10 +98,9 @@ class Agenda:
         return await self._sweep(await self._look())
 
     async def _look(self) -> "_Look":
-        timer, wait, now, timers = (await self._database.read(_NEXT, self._timed, list(self._deciders)))[0]
-        first = min((at for at in (timer, wait) if at is not None), default=now + _LONGEST_SLEEP)
-        idle = min(_LONGEST_SLEEP, max(timedelta(0), first - now)).total_seconds()
-        return _Look(idle, timers, wait is not None and wait <= now)
+        first, now, timers, waits = (await self._database.read(_NEXT, self._timed, list(self._deciders)))[0]
+        idle = _LONGEST_SLEEP if first is None else min(_LONGEST_SLEEP, max(timedelta(0), first - now))
+        return _Look(idle.total_seconds(), timers, waits)
 
     async def _sweep(self, look: "_Look") -> bool:
         found = sum([await self._pages(self._deciders[name]) for name in look.timers])
