@@ -79,7 +79,8 @@ async def test_a_burst_of_more_than_a_page_is_swept_two_pages_at_once_each_timer
     while await sweeper.sweep():
         fired.append(sweeper.fired)
     assert fired[0] == 500
-    assert fired[1] > 1000, "a page and what the other left; rows that the two ask for at once may be left to the next"
+    # A page that locks a row just after the other has fired and committed it finds nothing due there any more.
+    assert fired[1] > 1000
     assert fired[-1] == 1200
     rows = await database.read("SELECT subject FROM journal WHERE type = 'toy.till-counted'")
     assert len(rows) == 1200
@@ -95,6 +96,24 @@ async def test_a_sweep_looks_only_at_aggregates_of_which_something_is_due(databa
     assert await sweeper.sweep()
     assert len(await counted(database, till)) == 1
     assert not await sweeper.sweep()
+
+
+async def test_what_falls_due_while_it_is_looked_for_is_looked_for_again_at_once() -> None:
+    ahead = [timedelta(microseconds=-200), timedelta(seconds=0.3), None, timedelta(days=1)]
+    waited: list[float] = []
+
+    async def read(*_: object) -> list[Any]:
+        return [(ahead[len(waited)], None if ahead[len(waited)] is None else False, [], False)]
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == len(ahead):
+            raise Dies
+
+    database: Any = SimpleNamespace(read=read)
+    with pytest.raises(Dies):
+        await Agenda(database, {}, revive).run(SimpleNamespace(wait=wait))
+    assert waited == [0.0, 0.3, 1.0, 1.0]
 
 
 async def test_timers_fire_while_what_waits_cannot_be_decided(

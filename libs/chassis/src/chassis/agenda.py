@@ -29,11 +29,14 @@ _HELD = 0.02
 """Seconds until what is due, but in another process's hands, is looked at again."""
 _RETRY = tuple(timedelta(seconds=s) for s in (1, 5, 30, 300))
 _NEXT = (
-    "SELECT least((SELECT min(at) FROM wake), (SELECT min(next_at) FROM waiting WHERE next_at IS NOT NULL)) AS first, "
-    "clock_timestamp() AS now, ARRAY(SELECT n FROM unnest($1::text[]) AS n "
+    "SELECT first - clock_timestamp() AS ahead, first <= statement_timestamp() AS due, "
+    "ARRAY(SELECT n FROM unnest($1::text[]) AS n "
     "WHERE EXISTS (SELECT FROM wake WHERE aggregate = n AND at <= statement_timestamp())) AS timers, "
-    "EXISTS (SELECT FROM waiting WHERE aggregate = ANY($2::text[]) AND next_at <= statement_timestamp()) AS waits"
+    "EXISTS (SELECT FROM waiting WHERE aggregate = ANY($2::text[]) AND next_at <= statement_timestamp()) AS waits "
+    "FROM (SELECT least((SELECT min(at) FROM wake), "
+    "(SELECT min(next_at) FROM waiting WHERE next_at IS NOT NULL)) AS first) AS earliest"
 )
+"""All of it is due by one instant, the statement's; what falls due while that runs is looked for again at once."""
 _DUE = LOCKED + (
     "JOIN wake k ON r.id = k.subject WHERE k.aggregate = '{name}' AND k.at <= statement_timestamp() "
     "ORDER BY k.at LIMIT {limit} FOR UPDATE OF r SKIP LOCKED"
@@ -50,8 +53,9 @@ class Woken(Protocol):
 
 
 class _Look(NamedTuple):
-    """What a look found: seconds until something falls due, aggregates with timers that are due, whether a wait is."""
+    """What a look found: whether something is due, else seconds until then; whose timers are, and whether a wait is."""
 
+    due: bool
     idle: float
     timers: Sequence[str]
     waits: bool
@@ -86,7 +90,7 @@ class Agenda:
             try:
                 look = await self._look()
                 seconds = look.idle
-                if not seconds:
+                if look.due:
                     seconds = 0.0 if await self._sweep(look) else _HELD
             except (Unavailable, *AWAY, *LOST) as error:
                 log.warning("the agenda could not be swept: %s", error)
@@ -98,9 +102,9 @@ class Agenda:
         return await self._sweep(await self._look())
 
     async def _look(self) -> "_Look":
-        first, now, timers, waits = (await self._database.read(_NEXT, self._timed, list(self._deciders)))[0]
-        idle = _LONGEST_SLEEP if first is None else min(_LONGEST_SLEEP, max(timedelta(0), first - now))
-        return _Look(idle.total_seconds(), timers, waits)
+        ahead, due, timers, waits = (await self._database.read(_NEXT, self._timed, list(self._deciders)))[0]
+        idle = _LONGEST_SLEEP if ahead is None else min(_LONGEST_SLEEP, max(timedelta(0), ahead))
+        return _Look(bool(due), idle.total_seconds(), timers, waits)
 
     async def _sweep(self, look: "_Look") -> bool:
         found = sum([await self._pages(self._deciders[name]) for name in look.timers])
