@@ -17,6 +17,7 @@ import pytest_asyncio
 from cli.running.forked import ForkServer
 from cli.running.services import Process, Watch
 from contracts.registry import SERVICES
+from testkit.chaos import skewed
 from testkit.chaos.faults import Both, Frozen, Killed, Restarted, ready, state_of
 from testkit.chaos.operators import Scaled
 from testkit.chaos.places import AtFailpoint, PausedAt
@@ -175,7 +176,7 @@ async def test_a_wrong_clock_is_proved_by_what_the_process_says_and_gone_when_it
     await fault.heal()
     said = re.fullmatch(r"it was (\d+) s off", fault.proof or "")
     assert said is not None
-    assert abs(int(said[1]) - 3600) < 10
+    assert abs(int(said[1]) - 3600) < skewed._WRONG_BY
     await eventually(process.ready, within=30)
     right = Skewed(site, "one-worker", "behind")
     right._skew = "+0"

@@ -106,8 +106,8 @@ class Child:
     def pause(self) -> None:
         """Freeze it where it stands, as a machine that stops answering does; returns when each of its threads does."""
         self._signal(signal.SIGSTOP)
-        while self.returncode is None and any(state != "T" for state in _threads(self.pid)):
-            time.sleep(0.001)
+        while self.returncode is None and any(state not in "Tt" for state in _threads(self.pid)):
+            time.sleep(0.001)  # the signal reaches one thread after the other; nothing tells when the last has stopped
 
     def resume(self) -> None:
         """Let a paused child go on."""
