@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,11 +21,19 @@ from testkit.chaos.experiment import quiet, recovery
 from testkit.chaos.footprint import footprint
 from testkit.chaos.load import Load, plan
 from testkit.chaos.witness import Witness
+from testkit.eventually import eventually
 from testkit.upgrade.site import Time, UpgradeSite
 
 _STAGE, _CLOSED = "workflow.stage-changed", "workflow.request-closed"
 _NEWER = "SELECT subject, detail FROM waiting WHERE reason = 'version-unknown'"
-_NOTED = "SELECT causation_id, recorded_at FROM intake.journal WHERE type = 'intake.status-noted'"
+_READ = """
+SELECT told.version, noted.recorded_at FROM intake.journal noted
+JOIN workflow.journal told ON told.event_id = noted.causation_id
+WHERE noted.type = 'intake.status-noted' AND told.type = 'workflow.stage-changed'
+"""
+_VERSIONS: Final = {"this": 1, "next": 2}
+"""What workflow writes of a stage, by its release."""
+_READ_WITHIN: Final = 30.0
 _KEPT = "SELECT id, visits, (state::jsonb ->> 'visits') AS state FROM intake.submissions WHERE visits IS NOT NULL"
 _LOOK_EVERY: Final = 0.2
 _LASTING: Final = 600.0
@@ -65,6 +73,7 @@ async def rolled(site: UpgradeSite, seed: int, rate: float, say: Say) -> Passed:
             for release, services in orders(chance):
                 for service in services:
                     await site.turn(service, release)
+                    await _met(site)
                 say(f"{release}: {', '.join(services)}")
     finally:
         load.no_more()
@@ -106,21 +115,35 @@ async def _look(site: UpgradeSite, passed: Passed) -> None:
         await asyncio.sleep(_LOOK_EVERY)
 
 
+async def _met(site: UpgradeSite) -> None:
+    """Wait until intake has read what workflow writes, each of the release it is now; what never came is told later."""
+    intake, version = site.time("intake"), _VERSIONS[site.time("workflow").release]
+
+    async def read() -> bool:
+        return (await _read(site, [intake]))[version] > 0
+
+    with contextlib.suppress(AssertionError):
+        await eventually(read, within=_READ_WITHIN, every=_LOOK_EVERY)
+
+
+async def _read(site: UpgradeSite, times: list[Time]) -> Counter[int]:
+    """How often intake read each version of a stage's fact at these times."""
+    rows = await _rows(site.running(), _READ)
+    return Counter(row["version"] for row in rows if _within(times, row))
+
+
 async def _proved(site: UpgradeSite, facts: list[Heard], passed: Passed) -> None:
     """Both versions were told, each was read by both releases, and what is new was kept."""
-    told = {2: _ids(facts, "move"), 1: _ids(facts, "direction")}
+    told = {2: _told(facts, "move"), 1: _told(facts, "direction")}
     visits: dict[UUID, set[int]] = defaultdict(set)
     for fact in facts:
         if fact.type == _CLOSED and fact.data.get("visits") is not None:
             visits[fact.subject].add(fact.data["visits"])
-    noted = await _rows(site.running(), _NOTED)
     kept = await _rows(site.running(), _KEPT)
-    passed.figures = {f"told as version {version}": len(ids) for version, ids in told.items()}
+    passed.figures = {f"told as version {version}": count for version, count in told.items()}
     for release in ("this", "next"):
-        times = [time for time in site.times if (time.service, time.release) == ("intake", release)]
-        for version, ids in told.items():
-            read = [row for row in noted if row["causation_id"] in ids and _within(times, row)]
-            passed.figures[f"version {version} read by {release}"] = len(read)
+        read = await _read(site, [each for each in site.times if (each.service, each.release) == ("intake", release)])
+        passed.figures |= {f"version {version} read by {release}": read[version] for version in told}
     passed.figures["closed with the new field"] = len(visits)
     passed.figures["closed without it"] = sum(
         1 for fact in facts if fact.type == _CLOSED and fact.data.get("visits") is None
@@ -135,13 +158,13 @@ async def _proved(site: UpgradeSite, facts: list[Heard], passed: Passed) -> None
     ]
 
 
-def _ids(facts: list[Heard], name: str) -> set[UUID]:
-    return {fact.id for fact in facts if fact.type == _STAGE and name in fact.data}
+def _told(facts: list[Heard], name: str) -> int:
+    return sum(1 for fact in facts if fact.type == _STAGE and name in fact.data)
 
 
 def _within(times: list[Time], row: Any) -> bool:
     return any(
-        time.since < row["recorded_at"] and (time.until is None or row["recorded_at"] < time.until) for time in times
+        each.since < row["recorded_at"] and (each.until is None or row["recorded_at"] < each.until) for each in times
     )
 
 

@@ -86,11 +86,13 @@ class UpgradeSite(Site):
         if process.returncode:
             raise RuntimeError((said + complained).decode())
 
+    def time(self, service: str) -> Time:
+        """Since when a service is what it is now."""
+        return next(each for each in reversed(self.times) if each.service == service)
+
     async def turn(self, service: str, release: str) -> None:
         """Exchange every process of one service, a few at a time, each drained and each awaited."""
-        for time in self.times:
-            if time.service == service and time.until is None:
-                time.until = utc_now()
+        self.time(service).until = utc_now()
         processes = [each for each in self.watch.processes.values() if each.module == service]
         for roles in ORDER:
             await asyncio.gather(*(self._exchanged(each, release) for each in processes if each.role in roles))
