@@ -137,6 +137,7 @@ async def test_what_another_has_settled_meanwhile_is_asked_anew_and_not_taken_fo
         await decider.handle_batch([gone, heard(till, Add(1), 2)])
     assert await totals(database) == {}
     assert await database.read("SELECT 1 FROM waiting") == []
+    assert decider.counts["batches"] == 1
 
 
 async def test_a_caller_whose_neighbours_row_stays_locked_is_told_of_its_own(
