@@ -180,6 +180,7 @@ async def test_a_released_claim_can_be_taken_in_the_same_batch(database: Databas
     await decider.handle_batch([asked(one, Add(1)), asked(two, Add(1)), asked(one, Name("x"))])
     outcomes = await decider.handle_batch([asked(one, Unname("x")), asked(two, Name("x"))])
     assert all(o.refused is None for o in outcomes)
+    assert decider.counts["lost"] == 0
     (row,) = await database.read("SELECT subject FROM claims WHERE claim = 'name:x'")
     assert row["subject"] == two
 

@@ -12,7 +12,7 @@ from chassis.folding import Fold
 from chassis.reading import Loaded, Reading
 from testkit import toy
 from testkit.deciding import NOON
-from testkit.toy import Add, Forward, Till, asked, heard
+from testkit.toy import Add, Forward, Receipt, Till, asked, heard
 
 TILL, OTHER = UUID(int=7), UUID(int=8)
 
@@ -52,6 +52,27 @@ def test_a_message_whose_answer_cannot_be_made_changes_nothing() -> None:
     assert isinstance(fold.take(asked(TILL, Add(1))).error, ZeroDivisionError)
     assert fold.touched() == []
     assert fold.changes.stated == []
+
+
+def test_a_message_that_fails_asks_for_no_number() -> None:
+    for part in ("children", "react"):
+        fold = fold_of(**{part: stumbling(toy.Receipted)})
+        assert isinstance(fold.take(asked(TILL, Receipt())).error, ZeroDivisionError)
+        assert fold.draws.asked == {}
+    fold = fold_of(answer=lambda subject, state, facts: 1 // (len(state.names) < 2))
+    outcomes = [fold.take(asked(TILL, Receipt())) for _ in range(2)]
+    assert [outcome.error is None for outcome in outcomes] == [True, False]
+    assert fold.draws.asked == {"receipts": 1}
+
+
+def test_what_waits_stays_behind_a_message_that_was_found_to_fail_before_it_was_read() -> None:
+    fold = fold_of()
+    fold.entries[TILL].blocked = "error"
+    behind = heard(TILL, Add(1), 1, waiting_id=2, waited_since=NOON, behind=True)
+    again = heard(TILL, Add(1), 1, "late.things", waiting_id=3, waited_since=NOON)
+    assert [fold.take(each).waiting for each in (behind, again)] == [True, True]
+    fold.unblock([TILL])
+    assert (fold.entries[TILL].blocked, fold.changes.stated) == ("error", [])
 
 
 def test_a_heard_refusal_moves_the_position_and_nothing_else() -> None:

@@ -102,6 +102,8 @@ class Asked:
     waiting_id: int | None = None
     waited_since: datetime | None = None
     attempts: int = 0
+    behind: bool = False
+    """Whether an earlier fact of its request was found to wait after this one was read: it waits on behind that."""
 
     @property
     def next_hop(self) -> int:

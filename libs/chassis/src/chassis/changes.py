@@ -139,18 +139,6 @@ class Changes:
         self.reactions += found.reactions
 
 
-def netted(aggregate: Aggregate[S], entries: Iterable[Entry[S]]) -> tuple[dict[str, UUID], dict[str, UUID]]:
-    """The claims that these aggregates take and release, by what they were and are: (taken, released)."""
-    taken: dict[str, UUID] = {}
-    released: dict[str, UUID] = {}
-    for entry in entries:
-        before = set(aggregate.claims(entry.was.state)) if entry.was.state is not None else set()
-        after = set(aggregate.claims(entry.state)) if entry.state is not None else set()
-        taken |= dict.fromkeys(after - before, entry.subject)
-        released |= dict.fromkeys(before - after, entry.subject)
-    return taken, released
-
-
 def remembered(answers: Sequence[Answer]) -> list[tuple[Any, ...]]:
     """Rows of the table of message ids: (id, hash, subject, refused, answer, edit version, sequence, inbound)."""
     return [

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -15,9 +15,9 @@ from chassis.aggregate import Aggregate
 from chassis.asked import Asked, Outcome, UnknownOutcome
 from chassis.database import Database, Unavailable
 from chassis.documents import Documents
+from chassis.drafting import NO_CLAIMS, Drafts
 from chassis.folding import Fold
 from chassis.races import Lost, NotWritable, committing
-from chassis.reading import Reader, Reading, Wanted, wanted_by
 from chassis.together import Together
 from chassis.writing import Write, Writer
 
@@ -28,12 +28,10 @@ log = structlog.get_logger(__name__)
 
 _OPTIMISTIC_TRIES = 3
 _LOCKED_TRIES = 20
+_TOGETHER_TRIES = 5
+"""After so many losses under locks that no lock explains, the message that causes them is looked for."""
 
 _LOCK = "SELECT id FROM {table} WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
-_DRAW = (
-    "INSERT INTO series AS s (name, last) VALUES ($1, $2) "
-    "ON CONFLICT (name) DO UPDATE SET last = s.last + excluded.last RETURNING last"
-)
 
 
 class Decider(Generic[S]):
@@ -56,22 +54,27 @@ class Decider(Generic[S]):
         self._database = database
         self._documents = documents
         self._writer = writer
-        self._reader = Reader(aggregate)
+        self._drafts = Drafts(aggregate, database, documents)
         self._on_commit = on_commit
-        self._together = Together(self.handle_batch)
+        self._together = Together(self._told_apart)
 
     async def handle(self, asked: Asked) -> Outcome:
         """Decide one message together with all that arrived while the last batch was being written.
 
-        The answer follows the commit. Raises Unavailable (nothing written) and UnknownOutcome.
+        The answer follows the commit. Raises Unavailable (nothing of it was written) and UnknownOutcome.
         """
-        return await self._together.handle(asked)
+        return _certain(await self._together.handle(asked))
 
     async def handle_batch(self, batch: Sequence[Asked]) -> list[Outcome]:
         """Decide a batch in order and write it in one statement; outcomes stand in the order of the messages.
 
-        Raises Unavailable when the database cannot be asked and UnknownOutcome when a write was cut off.
+        Raises Unavailable when the database cannot be asked and UnknownOutcome when a write was cut off. Where a
+        batch had to be written in parts, some of them may stand: the whole batch is repeated.
         """
+        return [_certain(outcome) for outcome in await self._told_apart(batch)]
+
+    async def _told_apart(self, batch: Sequence[Asked]) -> list[Outcome]:
+        """The same; of a batch that is written in parts, what is not known to be written has such an error itself."""
         if not batch:
             return []
         with telemetry.deciding(self.aggregate.name, batch):
@@ -81,14 +84,14 @@ class Decider(Generic[S]):
         self.counts["batches"] += 1
         self.counts["messages"] += len(batch)
         await self._documents.refresh()
-        claims: frozenset[str] = frozenset()
+        claims = NO_CLAIMS
         for _ in range(_OPTIMISTIC_TRIES):
             try:
                 outcomes = await self._optimistic(batch, claims)
             except Lost as lost:
                 self.counts["lost"] += 1
                 telemetry.DECIDER_LOST_RACES_TOTAL.labels(self.aggregate.name, lost.gate).inc()
-                claims |= await self._contested(batch, lost)
+                claims = await self._contested(batch, claims, lost)
                 continue
             except (asyncpg.PostgresError, NotWritable) as error:
                 return await self._halved(batch, error)
@@ -97,42 +100,9 @@ class Decider(Generic[S]):
             return outcomes
         return await self._locked(batch, claims)
 
-    async def _read(self, batch: Sequence[Asked], claims: frozenset[str]) -> Reading[S]:
-        subjects, wanted = self._wanted(batch, claims)
-        sql, arguments = self._reader.query(subjects, wanted)
-        return self._reader.take(await self._database.read(sql, *arguments), subjects, wanted)
-
-    def _wanted(self, batch: Sequence[Asked], claims: frozenset[str]) -> tuple[list[UUID], Wanted]:
-        subjects = sorted({asked.subject for asked in batch})
-        documents = self._documents
-        return subjects, wanted_by(self.aggregate, batch, documents.is_cached, documents.own_tables, claims)
-
-    async def _fold(self, batch: Sequence[Asked], reading: Reading[S]) -> tuple[Fold[S], list[Outcome]]:
-        fold, outcomes = self._decide(batch, reading)
-        sought: set[tuple[str, str]] = set()
-        while missed := sorted(set(fold.missed) - sought):  # what is found may name more
-            sought.update(missed)
-            found = await self._documents.fetch(missed)
-            if not found:
-                break
-            reading.documents.update(found)
-            fold, outcomes = self._decide(batch, reading)
-        if failpoints.armed is not None:
-            await failpoints.armed.reach("batch.decided")
-        return fold, outcomes
-
-    def _decide(
-        self, batch: Sequence[Asked], reading: Reading[S], drawn: dict[str, list[int]] | None = None
-    ) -> tuple[Fold[S], list[Outcome]]:
-        fold = Fold(self.aggregate, self._documents, reading, drawn)
-        outcomes = [fold.take(asked) for asked in batch]
-        fold.unblock({asked.subject for asked in batch if asked.waiting_id is not None and asked.stream is not None})
-        return fold, outcomes
-
     async def _optimistic(self, batch: Sequence[Asked], claims: frozenset[str]) -> list[Outcome] | None:
         """Two round trips and no lock; None when the facts draw numbers, which needs the locked form."""
-        reading = await self._read(batch, claims)
-        fold, outcomes = await self._fold(batch, reading)
+        fold, outcomes = await self._drafts.decide(batch, await self._drafts.read(batch, claims))
         if fold.draws.asked:
             return None
         write = self._write(fold)
@@ -166,49 +136,48 @@ class Decider(Generic[S]):
         if write.facts or write.wakes:
             self._on_commit(bool(write.facts), write.wakes)
 
-    async def _contested(self, batch: Sequence[Asked], lost: Lost) -> frozenset[str]:
-        """The claims that the batch wanted, so that the next read tells who holds them."""
-        if lost.gate != "claimed":
-            return frozenset()
-        fold, _ = self._decide(batch, await self._read(batch, frozenset()))
-        return frozenset(fold.claims()[0])
+    async def _contested(self, batch: Sequence[Asked], claims: frozenset[str], lost: Lost) -> frozenset[str]:
+        """The claims of which the next read tells who holds them: after a lost one, all that the batch wants."""
+        return await self._drafts.contested(batch, claims) if lost.gate == "claimed" else claims
 
     # -- locked --------------------------------------------------------------------------------------------------
 
-    async def _locked(self, batch: Sequence[Asked], claims: frozenset[str]) -> list[Outcome]:
-        """The same under row locks: first those that are free, then, waiting for them, the rest."""
-        outcomes: dict[int, Outcome] = {}
-        rest: Sequence[tuple[int, Asked]] = list(enumerate(batch))
+    async def _locked(self, batch: Sequence[Asked], claims: frozenset[str], *, skip: bool = True) -> list[Outcome]:
+        """The same under row locks: first (`skip`) those that are free, then, waiting for them, the rest."""
+        why = Lost("")
         for attempt in range(_LOCKED_TRIES):
             self.counts["locked"] += 1
             try:
-                done, rest = await self._locked_round(rest, claims, skip=attempt == 0)
+                outcomes = await self._locked_round(batch, claims, skip=skip and attempt == 0)
             except Lost as lost:
-                claims |= await self._contested([asked for _, asked in rest], lost)
+                why = lost
+                if attempt + 1 >= _TOGETHER_TRIES and len(batch) > 1 and not lost.passes:
+                    break
+                claims = await self._contested(batch, claims, lost)
                 await asyncio.sleep(0.005 * attempt)
                 continue
             except (asyncpg.PostgresError, NotWritable) as error:
-                done = dict(zip((n for n, _ in rest), await self._halved([a for _, a in rest], error), strict=True))
-                rest = []
-            outcomes |= done
-            if not rest:
-                return [outcomes[n] for n in range(len(batch))]
-        raise Unavailable("its rows stay locked")
+                return await self._halved(batch, error)
+            busy = [asked for asked, outcome in zip(batch, outcomes, strict=True) if outcome is None]
+            late = iter(await self._rest(busy, self._locked(busy, claims, skip=False)) if busy else ())
+            return [next(late) if outcome is None else outcome for outcome in outcomes]
+        if why.passes:
+            raise Unavailable(f"others come first again and again: {why}")
+        return await self._halved(batch, why)
 
     async def _locked_round(
-        self, rest: Sequence[tuple[int, Asked]], claims: frozenset[str], *, skip: bool
-    ) -> tuple[dict[int, Outcome], list[tuple[int, Asked]]]:
-        batch = [asked for _, asked in rest]
+        self, batch: Sequence[Asked], claims: frozenset[str], *, skip: bool
+    ) -> list[Outcome | None]:
+        """Decide and write what can be locked; None for each message whose row is somebody else's."""
         with committing() as sent:
             async with self._database.begin() as connection:
-                subjects, wanted = self._wanted(batch, claims)
+                subjects = sorted({asked.subject for asked in batch})
                 lock = _LOCK.format(table=self.aggregate.table.name) + (" SKIP LOCKED" if skip else "")
                 held = {row["id"] for row in await connection.fetch(lock, subjects)}
-                sql, arguments = self._reader.query(subjects, wanted)
-                reading = self._reader.take(await connection.fetch(sql, *arguments), subjects, wanted)
+                reading = await self._drafts.read(batch, claims, connection)
                 busy = {subject for subject, row in reading.rows.items() if row.exists and subject not in held}
                 mine = [asked for asked in batch if asked.subject not in busy]
-                fold, outcomes = await self._numbered(connection, mine, reading)
+                fold, outcomes = await self._drafts.numbered(connection, mine, reading)
                 write = self._write(fold)
                 if write.facts or write.arguments:
                     await connection.execute(write.sql, *write.arguments)
@@ -218,22 +187,16 @@ class Decider(Generic[S]):
         if failpoints.armed is not None:
             await failpoints.armed.reach("commit.after")
         self._written(write)
-        places = [n for n, asked in rest if asked.subject not in busy]
-        left = [(n, asked) for n, asked in rest if asked.subject in busy]
-        return dict(zip(places, outcomes, strict=True)), left
+        decided = iter(outcomes)
+        return [None if asked.subject in busy else next(decided) for asked in batch]
 
-    async def _numbered(
-        self, connection: asyncpg.Connection, batch: Sequence[Asked], reading: Reading[S]
-    ) -> tuple[Fold[S], list[Outcome]]:
-        """Decide, then draw the numbers that the facts ask for, and decide again with them."""
-        fold, outcomes = await self._fold(batch, reading)
-        if not fold.draws.asked:
-            return fold, outcomes
-        drawn: dict[str, list[int]] = {}
-        for series, count in sorted(fold.draws.asked.items()):
-            last = await connection.fetchval(_DRAW, series, count)
-            drawn[series] = list(range(last - count + 1, last + 1))
-        return self._decide(batch, reading, drawn)
+    @staticmethod
+    async def _rest(batch: Sequence[Asked], deciding: Awaitable[list[Outcome]]) -> list[Outcome]:
+        """The outcomes of a part of a batch whose other part is written: each message has its own, whatever comes."""
+        try:
+            return await deciding
+        except (Unavailable, UnknownOutcome) as error:
+            return [Outcome(asked.subject, error=error) for asked in batch]
 
     # -- sweeps --------------------------------------------------------------------------------------------------
 
@@ -249,7 +212,7 @@ class Decider(Generic[S]):
         An aggregate with a message that failed is looked at again at `retry_at`, and not before.
         """
         await self._documents.refresh()
-        reading = self._reader.locked(locked)
+        reading = self._drafts.locked(locked)
         subjects = sorted(reading.rows)
         batch = [
             asked
@@ -258,19 +221,18 @@ class Decider(Generic[S]):
             for asked in messages(subject, state, reading.now)
         ]
         batch.sort(key=lambda asked: asked.made_at())
-        subjects_, wanted = self._wanted(batch, frozenset())
-        if wanted.documents or wanted.own or wanted.numbers:
-            everything = sorted({*subjects, *subjects_})
-            sql, arguments = self._reader.query(everything, wanted)
-            reading = self._reader.take(await connection.fetch(sql, *arguments), everything, wanted)
-        fold, outcomes = await self._numbered(connection, batch, reading)
+        reading = await self._drafts.completed(connection, batch, reading)
+        fold, outcomes = await self._drafts.numbered(connection, batch, reading)
         failed = {o.subject for o in outcomes if o.error is not None or o.refused is not None}
         failed |= {subject for subject in subjects if fold.entries[subject].was.broken is not None}
         swept: Mapping[UUID, datetime | None] = {
             subject: retry_at(subject, reading.now) if subject in failed else None for subject in subjects
         }
         write = self._write(fold, swept=swept)
-        await connection.execute(write.sql, *write.arguments)
+        try:
+            await connection.execute(write.sql, *write.arguments)
+        except asyncpg.UniqueViolationError as error:  # nobody decides it anew here, so it is not a race to be lost
+            raise NotWritable(str(error)) from error
         if failpoints.armed is not None:
             await failpoints.armed.reach("agenda.swept")
         self._written(write)
@@ -282,13 +244,35 @@ class Decider(Generic[S]):
     async def _halved(self, batch: Sequence[Asked], error: Exception) -> list[Outcome]:
         """Find the message that cannot be written: everybody else's is."""
         log.error("batch_not_written", messages=len(batch), subject=str(batch[0].subject), error=str(error))
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            return [*await self._handle(batch[:middle]), *await self._handle(batch[middle:])]
-        asked = batch[0]
+        if len(batch) == 1:
+            return [await self._failed(batch[0], error)]
+        middle = len(batch) // 2
+        first, second = await self._handle(batch[:middle]), batch[middle:]
+        for outcome in first:
+            if isinstance(outcome.error, Unavailable | UnknownOutcome):
+                return [*first, *(Outcome(asked.subject, error=outcome.error) for asked in second)]
+        waits = {o.subject for asked, o in zip(batch, first, strict=False) if o.waiting and asked.stream is not None}
+        for asked in second:
+            asked.behind = asked.behind or (asked.waiting_id is not None and asked.subject in waits)
+        return [*first, *await self._rest(second, self._handle(second))]
+
+    async def _failed(self, asked: Asked, error: Exception) -> Outcome:
+        """Let the one message that cannot be written wait; a caller is answered with the error."""
         if asked.record is None and asked.waiting_id is None:
-            return [Outcome(asked.subject, error=error)]
-        fold: Fold[S] = Fold(self.aggregate, self._documents, await self._read(batch, frozenset()))
-        outcome = fold.fail(asked, error)
-        await self._commit(self._write(fold))
-        return [outcome]
+            return Outcome(asked.subject, error=error)
+        for _ in range(_OPTIMISTIC_TRIES):
+            fold: Fold[S] = Fold(self.aggregate, self._documents, await self._drafts.read([asked]))
+            outcome = fold.fail(asked, error)
+            try:
+                await self._commit(self._write(fold))
+            except Lost:
+                continue
+            return outcome
+        raise Unavailable(f"others come first again and again: {error}")
+
+
+def _certain(outcome: Outcome) -> Outcome:
+    """The outcome, of which it is known whether it was written; raises what says that it is not."""
+    if isinstance(outcome.error, Unavailable | UnknownOutcome):
+        raise outcome.error
+    return outcome

@@ -154,7 +154,11 @@ class Known(Protocol):
         """The same; raises Unknown when it is not known here."""
 
     def holder(self, claim: str) -> UUID | None:
-        """Who holds a claim, as far as this decision was told: None on the first try, the truth after a lost race."""
+        """Who holds a claim, as far as this decision was told.
+
+        What earlier messages of the batch took and released is known; of what is stored, None on the first try and the
+        truth after a lost race.
+        """
 
     def number(self, series: str) -> int:
         """The next number of a series that allows gaps; the aggregate's `numbers(message)` must have asked for it."""

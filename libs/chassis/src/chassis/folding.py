@@ -1,6 +1,7 @@
 """A batch decided in memory: message by message, in order, each against the state that the ones before it left."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -20,7 +21,8 @@ from chassis.asked import (
     Undecodable,
     refusal_of,
 )
-from chassis.changes import UNKNOWN, Answer, Changes, Entry, Wait, derived, netted
+from chassis.changes import UNKNOWN, Answer, Changes, Entry, Wait, derived
+from chassis.claiming import Claims
 from chassis.decision import Refused, Unknown
 from chassis.documents import Documents, Lookup
 from chassis.drawing import Numbers
@@ -45,7 +47,7 @@ class Fold(Generic[S]):
         aggregate: Aggregate[S],
         documents: Documents,
         reading: Reading[S],
-        drawn: dict[str, list[int]] | None = None,
+        drawn: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self.aggregate = aggregate
         self.now = reading.now
@@ -56,7 +58,8 @@ class Fold(Generic[S]):
         self.changes = Changes()
         self.missed: list[tuple[str, str]] = []
         self._documents = documents
-        self._reading = reading
+        self.claims = Claims(aggregate, reading.holders)
+        self._reading = replace(reading, holders=self.claims.held)
         self._numbers = {series: list(numbers) for series, numbers in reading.numbers.items()}
         self.draws = Numbers(drawn)
         self._answered: dict[UUID, tuple[bytes | None, Outcome]] = {}
@@ -133,10 +136,13 @@ class Fold(Generic[S]):
             # Only after the decision: who may not do this at all learns nothing of how it stands.
             current = None if state is None else loads(to_json(aggregate.answer(asked.subject, state, ())))
             raise StaleVersion("it was edited meanwhile", edit_version=entry.edit_version, current=current)
-        found = derived(aggregate, entry, asked, map(self.draws.fill, facts), self.now)
-        answer = b""
-        if found.state is not None and self._answers(asked):
-            answer = to_json(aggregate.answer(asked.subject, found.state, facts)).encode()
+        with self.draws:
+            found = derived(aggregate, entry, asked, map(self.draws.fill, facts), self.now)
+            answer = b""
+            if found.state is not None and self._answers(asked):
+                answer = to_json(aggregate.answer(asked.subject, found.state, facts)).encode()
+            if facts:
+                self.claims.follow(entry.subject, state, found.state)
         # Nothing above has left a trace: an exception anywhere before this line changes nothing.
         if facts:
             if entry.state is None and entry.blocked is not None:
@@ -179,6 +185,8 @@ class Fold(Generic[S]):
                 return self._told(entry, asked, NumberUsed(f"number {asked.sequence} was used before"))
             self._settle_waiting(asked)
             return Outcome(asked.subject, duplicate=True)
+        if asked.behind:
+            self._stuck.add((entry.subject, None))
         if self._stuck & {(entry.subject, None), (entry.subject, asked.stream)}:
             return self._behind(entry, asked)
         blocked = entry.blocked if asked.waiting_id is None and not entry.waits_elsewhere(asked.stream) else None
@@ -286,7 +294,3 @@ class Fold(Generic[S]):
     def touched(self) -> list[Entry[S]]:
         """The aggregates to save, in the order in which everybody locks them."""
         return sorted((entry for entry in self.entries.values() if entry.touched), key=lambda entry: entry.subject)
-
-    def claims(self) -> tuple[dict[str, UUID], dict[str, UUID]]:
-        """(taken, released) over the whole batch, netted out."""
-        return netted(self.aggregate, (entry for entry in self.touched() if entry.stated))

@@ -8,6 +8,9 @@ import asyncpg
 from chassis.asked import UnknownOutcome
 from chassis.database import AWAY, LOST, Unavailable
 
+_PASSING = ("SerializationError", "DeadlockDetectedError", "LockNotAvailableError", "still", "decided")
+"""Others hold what is to be written, or have settled what waited here: whoever asks anew later finds it otherwise."""
+
 
 class Lost(Exception):
     """Somebody else wrote first: read and decide again. `gate` is the part of the statement that noticed."""
@@ -15,6 +18,11 @@ class Lost(Exception):
     def __init__(self, gate: str) -> None:
         super().__init__(gate)
         self.gate = gate
+
+    @property
+    def passes(self) -> bool:
+        """Whether time alone mends it; else what is lost again and again contradicts what is stored."""
+        return self.gate in _PASSING
 
 
 class NotWritable(Exception):

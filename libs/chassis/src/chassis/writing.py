@@ -152,7 +152,7 @@ class Writer:
         ]
 
     def _claims(self, fold: Fold[Any]) -> list[Filled]:
-        taken, released = fold.claims()
+        taken, released = fold.claims.taken, fold.claims.released
         parts = []
         if released:
             names = sorted(released)
