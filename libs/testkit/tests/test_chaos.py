@@ -1,6 +1,7 @@
 """Chaos before anything is started: which faults are meant, what a seed plans, what is entered and what is told."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from testkit.chaos.evidence import POISON, service
 from testkit.chaos.experiment import Result, Shape, set_of
 from testkit.chaos.laws.recovering import BOUNDS, BUSY, GIVEN_UP_AFTER, bound_of
 from testkit.chaos.load import plan
+from testkit.chaos.machine import Turns, slowed, turns
 from testkit.chaos.matrix import Run, failures, figures, matrix, percentile, told
 from testkit.chaos.matrix import failed as did_fail
 from testkit.chaos.operations import Operation, Operations, act_of, marker_of, position_of
@@ -209,8 +211,22 @@ async def test_a_run_that_the_harness_broke_is_told_before_it_ends(monkeypatch: 
 def test_every_fault_has_a_bound_within_which_the_installation_is_back(
     fault: str, seconds: float | None, name: str | None
 ) -> None:
-    found = late_recovery(fault, set_of(fault), seconds)
+    found = late_recovery(fault, set_of(fault), seconds, 1.0)
     assert [(each.invariant, each.name, each.where) for each in found] == ([("I11", name, fault)] if name else [])
+
+
+def test_a_recovery_may_take_longer_where_others_want_the_cores_but_none_longer_than_is_waited_for() -> None:
+    assert late_recovery("postgres-kill", "F6", 15.0 * 4, 4.0) == []
+    assert len(late_recovery("postgres-kill", "F6", 15.0 * 4 + 0.1, 4.0)) == 1
+    assert len(late_recovery("postgres-kill", "F6", GIVEN_UP_AFTER + 0.1, 40.0)) == 1
+    assert len(late_recovery("postgres-kill", "F6", None, 40.0)) == 1
+
+
+def test_everything_takes_as_many_times_as_long_as_whoever_could_run_has_to_wait() -> None:
+    assert slowed(Turns(5, 7), Turns(15, 7)) == 1.0
+    assert slowed(Turns(5, 7), Turns(15, 37)) == 4.0
+    assert slowed(Turns(0, 0), Turns(0, 0)) == 1.0
+    assert turns().ran > 0 or not Path("/proc/self/schedstat").exists()
 
 
 def test_bounds_are_of_sets_that_there_are_and_none_is_beyond_what_is_waited_for() -> None:

@@ -75,9 +75,9 @@ def audit(evidence: Evidence) -> list[Violation]:
     ]
 
 
-def late_recovery(fault: str, kind: str, seconds: float | None) -> list[Violation]:
+def late_recovery(fault: str, kind: str, seconds: float | None, slowed: float) -> list[Violation]:
     """Whether it took longer to recover from a fault of a set than it may: of no evidence, but of the run itself."""
-    return [Violation("I11", *broken) for broken in recovering.in_time(fault, kind, seconds)]
+    return [Violation("I11", *broken) for broken in recovering.in_time(fault, kind, seconds, slowed)]
 
 
 def by_invariant(violations: list[Violation]) -> dict[str, int]:

@@ -25,6 +25,7 @@ from testkit.chaos.faults import Fault
 from testkit.chaos.footprint import footprint
 from testkit.chaos.laws.recovering import GIVEN_UP_AFTER
 from testkit.chaos.load import Arrival, Load, plan
+from testkit.chaos.machine import slowed, turns
 from testkit.chaos.operations import Operations
 from testkit.chaos.site import Addresses, Site
 from testkit.chaos.witness import Witness
@@ -88,6 +89,8 @@ class Result:
     submits: list[float] = field(default_factory=list)
     """Seconds that each accepted submission took from when it was due, ascending."""
     behind: float = 0.0
+    slowed: float = 1.0
+    """How many times as long everything took from the strike to the recovery as on an empty machine."""
     seconds: float = 0.0
     ended: dict[str, float] = field(default_factory=dict)
     """Seconds from the beginning of the experiment to the end of each of its parts."""
@@ -132,10 +135,11 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
     try:
         playing = asyncio.create_task(load.play(_arrivals(chance, shape)))
         await asyncio.sleep(chance.uniform(0.2, 0.4) * shape.seconds)
-        lasting, struck = asyncio.get_running_loop().time() + shape.lasts, utc_now()
+        lasting, struck, ours = asyncio.get_running_loop().time() + shape.lasts, utc_now(), turns()
         await strike_and_heal(fault, lasting, result)
         ended("heal")
         result.recovered = await recovery(site)
+        result.slowed = slowed(ours, turns())
         witness.hindered.append((struck, utc_now()))
         ended("recovery")
         await playing
@@ -146,7 +150,8 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
     ended("quiet")
     found = await witness.settled(chance, held, whole=whole)
     ended("audit")
-    result.violations = [*late_recovery(name, set_of(name), result.recovered), *found.violations]
+    late = late_recovery(name, set_of(name), result.recovered, result.slowed)
+    result.violations = [*late, *found.violations]
     result.audited, result.mib = found.requests, found.mib
     result.late, result.unhindered = found.late, found.unhindered
     result.facts, result.duplicates, result.waited_for = found.facts, found.duplicates, found.waited_for

@@ -32,7 +32,8 @@ def told(result: Result) -> str:
         "  ended after: "
         + ", ".join(f"{part} {seconds:.0f} s" for part, seconds in result.ended.items())
         + f"; {result.audited} requests looked at, waited for {result.waited_for or 'nothing'}; "
-        f"the load at worst {result.behind:.2f} s behind; {len(result.late)} breaches, at worst "
+        f"the load at worst {result.behind:.2f} s behind, {result.slowed:.1f} times as slow as on an empty machine; "
+        f"{len(result.late)} breaches, at worst "
         f"{max(result.late, default=0.0):.2f} s late, {max(result.unhindered, default=0.0):.2f} s without a fault in "
         f"the way; {result.mib:.0f} MiB in the largest process",
     ]
