@@ -179,7 +179,7 @@ def test_every_run_that_failed_is_listed_with_its_seed_its_fault_and_its_reasons
         "- `kafka-kill`, seed 7, at abc1234: did not strike: kill kafka",
         "- `kafka-kill`, seed 7, at abc1234: no installation: OSError()",
     ]
-    assert failures([run(), run(skipped="not root", proof="")]) == "No run failed."
+    assert failures([run(), run(skipped="not root", proof="")]) == "None of these runs failed."
 
 
 async def test_a_run_that_the_harness_broke_is_told_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:

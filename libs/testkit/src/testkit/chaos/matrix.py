@@ -82,7 +82,7 @@ def failures(runs: Sequence[Run]) -> str:
     """Every run that failed, with its seed, its fault and its reason, as a Markdown list; each is in it. Pure."""
     found = [run for run in runs if failed(run)]
     if not found:
-        return "No run failed."
+        return "None of these runs failed."
     lines = [f"{len(found)} {'run' if len(found) == 1 else 'runs'} failed:", ""]
     lines += [f"- `{run['fault']}`, seed {run['seed']}, at {run['commit']}: {reasons(run)}" for run in found]
     return "\n".join(lines)
