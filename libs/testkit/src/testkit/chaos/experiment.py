@@ -150,8 +150,7 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
     ended("quiet")
     found = await witness.settled(chance, held, whole=whole)
     ended("audit")
-    late = late_recovery(name, set_of(name), result.recovered, result.slowed)
-    result.violations = [*late, *found.violations]
+    result.violations = late_recovery(name, set_of(name), result.recovered, result.slowed) + found.violations
     result.audited, result.mib = found.requests, found.mib
     result.late, result.unhindered = found.late, found.unhindered
     result.facts, result.duplicates, result.waited_for = found.facts, found.duplicates, found.waited_for

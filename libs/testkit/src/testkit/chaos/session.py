@@ -26,7 +26,7 @@ from testkit.chaos.witness import Witness
 Tell = Callable[[Result], None]
 Say = Callable[[str], None]
 
-_RUN_WITHIN: Final = 420.0
+_RUN_WITHIN: Final = 510.0
 """Seconds that one experiment may take, its audit included."""
 _HINDERS = (AssertionError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NotStarted)
 

@@ -7,7 +7,7 @@ Broken = tuple[str, str, str]
 
 BUSY: Final = 1.5
 """Allowance for two cores that carry servers, 21 processes, those who ask and the harness."""
-GIVEN_UP_AFTER: Final = 90.0
+GIVEN_UP_AFTER: Final = 180.0
 """Seconds after which nobody waits for it any more."""
 
 
