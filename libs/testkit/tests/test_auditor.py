@@ -15,7 +15,8 @@ from testkit.chaos.auditor import INVARIANTS, LAWS, audit, by_invariant
 from testkit.chaos.evidence import Evidence, Row, Shelf, Stated
 from testkit.chaos.footprint import Footprint, Held
 from testkit.chaos.laws.acceptance import unknown_at_most_once
-from testkit.chaos.laws.clocks import lateness
+from testkit.chaos.laws.approvals import verdict_of
+from testkit.chaos.laws.clocks import BOUND, Late, Span, lates, unhindered
 from testkit.chaos.laws.holding import ENOUGH_KIB, SPARE_BYTES, SPARE_FILES
 from testkit.chaos.operations import Operation, Operations
 
@@ -68,9 +69,10 @@ class Story:
         self.tell("intake.request-submitted", **common)
         opened = self.tell("workflow.request-opened", stage="New", **common)
         transition = self.tell("workflow.transition-requested", transition_id="t1")
-        asked = self.tell("approvals.approval-requested", approval_id="a1", transition_id="t1", approvers=[PERSON])
+        approval = {"approval_id": "a1", "transition_id": "t1"}
+        asked = self.tell("approvals.approval-requested", **approval, approvers=[PERSON], policy={"kind": "any"})
         self.tell("approvals.vote-cast", approval_id="a1", person_id=PERSON, decision="approve", late=False)
-        self.tell("approvals.approval-settled", approval_id="a1", transition_id="t1", outcome="granted")
+        self.tell("approvals.approval-settled", **approval, outcome="granted", approved=1, refused=0)
         self.tell("workflow.sla-breached", clock="resolution", due_at=due, emitted_at=due)
         self.tell("workflow.note-added")
         self.tell("billing.charge-logged", line_id="l1")
@@ -212,6 +214,16 @@ def kept(**after: Any) -> Plant:
     return plant
 
 
+def after_runs(*kib: int, pid: int = 7) -> Plant:
+    """So much memory has a process after each of its runs, the last one after this one."""
+    *between, now = (Footprint({"intake": Held(pid, each, 40)}) for each in kib)
+
+    def plant(evidence: Evidence) -> None:
+        evidence.between, evidence.after = between, now
+
+    return plant
+
+
 def shown(text: str) -> Plant:
     def plant(evidence: Evidence) -> None:
         evidence.shown = [text]
@@ -240,6 +252,7 @@ def told_otherwise(**changed: Any) -> Plant:
 
 EARLY = (NOON - timedelta(days=1)).isoformat()
 LATE = (NOON + timedelta(days=1)).isoformat()
+JUST_LATE = (NOON + timedelta(seconds=3 + BOUND, microseconds=1)).isoformat()
 STRANGER = UUID(int=666)
 
 PLANTED: list[tuple[str, str, Plant]] = [
@@ -272,6 +285,17 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I5", "settled-twice", again("approvals.approval-settled")),
     ("I5", "decided-twice", again("approvals.approval-settled")),
     ("I5", "voted-twice", again("approvals.vote-cast")),
+    ("I5", "settled-otherwise", altered("approvals.approval-settled", outcome="refused")),
+    ("I5", "settled-otherwise", altered("approvals.approval-settled", outcome="expired")),
+    ("I5", "settled-otherwise", altered("approvals.vote-cast", decision="refuse")),
+    ("I5", "settled-otherwise", without("approvals.vote-cast")),
+    ("I5", "settled-otherwise", altered("approvals.approval-requested", policy={"kind": "k", "k": 2})),
+    ("I5", "not-settled", without("approvals.approval-settled")),
+    ("I5", "miscounted", altered("approvals.approval-settled", refused=1)),
+    ("I5", "voted-unasked", altered("approvals.vote-cast", person_id=str(STRANGER))),
+    ("I5", "misjudged-late", altered("approvals.vote-cast", late=True)),
+    ("I5", "misjudged-late", again("approvals.vote-cast", person_id=str(STRANGER))),
+    ("I6", "breached-late", altered("workflow.sla-breached", emitted_at=JUST_LATE)),
     ("I6", "breached-twice", again("workflow.sla-breached")),
     ("I6", "breached-early", altered("workflow.sla-breached", emitted_at=EARLY)),
     ("I6", "breached-though-resolved", again("workflow.sla-breached", due_at=LATE, emitted_at=LATE)),
@@ -300,7 +324,10 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I11", "dead-letter", shelf("billing", letters=["no-json"])),
     ("I11", "unsent", shelf("intake", unsent=1)),
     ("I11", "overdue", shelf("workflow", due=1)),
-    ("I12", "memory-grew", kept(processes={"intake": Held(7, ENOUGH_KIB + 1, 40)})),
+    ("I11", "astray", shelf("workflow", astray={"wake": 1})),
+    ("I12", "memory-over", kept(processes={"intake": Held(7, ENOUGH_KIB + 1, 40)})),
+    ("I12", "memory-climbs", after_runs(80_000, 100_000, 104_000, 108_000, 110_001)),
+    ("I12", "not-drained", kept(left={"billing.journal_default": 1})),
     ("I12", "files-left-open", kept(processes={"intake": Held(8, 100_000, 45 + SPARE_FILES)})),
     ("I12", "sessions-left-open", kept(sessions=23)),
     ("I12", "table-grew", kept(tables={"billing.waiting": 55_001 + SPARE_BYTES})),
@@ -331,6 +358,25 @@ def test_a_mail_whose_attempt_has_time_left_is_on_its_way(evidence: Evidence) ->
 def test_a_little_more_than_before_is_no_leak(evidence: Evidence) -> None:
     held = {"intake": Held(8, ENOUGH_KIB, 44 + SPARE_FILES)}
     kept(processes=held, sessions=22, tables={"billing.waiting": 55_000 + SPARE_BYTES})(evidence)
+    assert audit(evidence) == []
+
+
+@pytest.mark.parametrize(
+    "kib",
+    [(80_000, 100_000, 104_000, 108_000, 110_000), (80_000, 100_000, 112_000, 112_000, 113_000), (80_000, 100_000)],
+    ids=["less than a tenth", "a step", "too few runs to tell"],
+)
+def test_a_process_whose_memory_does_not_climb_from_run_to_run_is_in_order(
+    evidence: Evidence, kib: tuple[int, ...]
+) -> None:
+    after_runs(*kib)(evidence)
+    assert audit(evidence) == []
+
+
+def test_what_another_process_of_the_name_had_before_is_no_climb(evidence: Evidence) -> None:
+    after_runs(80_000, 100_000, 104_000, 108_000, 120_000)(evidence)
+    assert {violation.name for violation in audit(evidence)} == {"memory-climbs"}
+    evidence.after = Footprint({"intake": Held(8, 120_000, 40)})
     assert audit(evidence) == []
 
 
@@ -389,6 +435,68 @@ def test_a_record_that_comes_again_is_no_violation(evidence: Evidence) -> None:
 
 
 def test_lateness_counts_from_the_due_time_or_from_the_opening_whichever_is_later(evidence: Evidence) -> None:
-    assert lateness(evidence.facts) == [0.0]
-    altered("workflow.sla-breached", emitted_at=(NOON + timedelta(seconds=5)).isoformat())(evidence)
-    assert lateness(evidence.facts) == [2.0]
+    assert [late.seconds for late in lates(evidence.facts)] == [0.0]
+    altered("workflow.sla-breached", emitted_at=at(5).isoformat())(evidence)
+    assert [late.seconds for late in lates(evidence.facts)] == [2.0]
+    evidence.facts = [
+        replace(fact, time=at(4)) if fact.type == "workflow.request-opened" else fact for fact in evidence.facts
+    ]
+    assert [late.seconds for late in lates(evidence.facts)] == [1.0]
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("spans", "seconds"),
+    [
+        ([], 5.0),
+        ([(0, 3)], 5.0),
+        ([(8, 20)], 5.0),
+        ([(0, 20)], 0.0),
+        ([(4, 6)], 3.0),
+        ([(0, 4), (7, 20)], 3.0),
+        ([(0, 6), (4, 5)], 2.0),
+        ([(5, 7), (4, 6)], 2.0),
+    ],
+)
+def test_the_time_in_which_a_fault_stood_in_the_way_is_not_counted_once_or_twice(
+    spans: list[tuple[int, int]], seconds: float
+) -> None:
+    hindered: list[Span] = [(at(begins), at(ends)) for begins, ends in spans]
+    assert unhindered(Late(REQUEST, REQUEST, "resolution", at(3), at(8)), hindered) == seconds
+
+
+@pytest.mark.parametrize(("span", "found"), [((10, 20), 1), ((3, 6.5), 1), ((3, 7), 0), ((0, 20), 0)])
+def test_a_breach_is_late_unless_a_fault_was_in_its_way(
+    evidence: Evidence, span: tuple[float, float], found: int
+) -> None:
+    altered("workflow.sla-breached", emitted_at=at(8).isoformat())(evidence)
+    evidence.hindered = [(at(span[0]), at(span[1]))]
+    assert [violation.name for violation in audit(evidence)] == ["breached-late"] * found
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "approved", "refused", "verdict"),
+    [
+        ({"kind": "any"}, 3, 0, 2, None),
+        ({"kind": "any"}, 3, 1, 2, "granted"),
+        ({"kind": "any"}, 3, 0, 3, "refused"),
+        ({"kind": "all"}, 3, 2, 0, None),
+        ({"kind": "all"}, 3, 3, 0, "granted"),
+        ({"kind": "all"}, 3, 0, 1, "refused"),
+        ({"kind": "k", "k": 2}, 3, 1, 1, None),
+        ({"kind": "k", "k": 2}, 3, 2, 1, "granted"),
+        ({"kind": "k", "k": 2}, 3, 1, 2, "refused"),
+        ({"kind": "k", "k": 4}, 3, 0, 0, "refused"),
+        ({"kind": "k", "k": None}, 3, 0, 0, "refused"),
+        ({"kind": "by lot"}, 3, 0, 0, "refused"),
+        ({"kind": "any"}, 0, 0, 0, "refused"),
+        ({"kind": "all"}, 0, 0, 0, "refused"),
+    ],
+)
+def test_votes_decide_as_soon_as_nothing_can_change_it(
+    policy: dict[str, Any], asked: int, approved: int, refused: int, verdict: str | None
+) -> None:
+    assert verdict_of(policy, asked, approved, refused) == verdict

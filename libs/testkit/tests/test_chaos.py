@@ -1,6 +1,7 @@
 """Chaos before anything is started: which faults are meant, what a seed plans, what is entered and what is told."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +12,18 @@ from chassis.clients import Client
 from chassis.failpoints import POINTS
 from cli.demo import scenario
 from cli.demo.crm import SERVICES
-from testkit.chaos.auditor import INVARIANTS, Violation
+from testkit.chaos import session
+from testkit.chaos.auditor import INVARIANTS, Violation, late_recovery
 from testkit.chaos.catalogue import FAULTS, SETS, UnknownFault, chosen, needs_disks, needs_links, skipped
 from testkit.chaos.evidence import POISON, service
-from testkit.chaos.experiment import Result, Shape
+from testkit.chaos.experiment import Result, Shape, set_of
+from testkit.chaos.laws.recovering import BOUNDS, BUSY, GIVEN_UP_AFTER, bound_of
 from testkit.chaos.load import plan
-from testkit.chaos.matrix import Run, figures, matrix, percentile, told
+from testkit.chaos.machine import Turns, slowed, turns
+from testkit.chaos.matrix import Run, failures, figures, matrix, percentile, told
+from testkit.chaos.matrix import failed as did_fail
 from testkit.chaos.operations import Operation, Operations, act_of, marker_of, position_of
 from testkit.chaos.poison import without_envelope, without_sense
-from testkit.chaos.record import failed as did_fail
 from testkit.chaos.record import run_of
 from testkit.chaos.watching import Seeing
 
@@ -146,9 +150,10 @@ def run(**changed: Any) -> Run:
         ({"proof": ""}, True),
         ({"recovered": None}, True),
         ({"violations": [Violation("I1", "lost", "7", "gone")]}, True),
+        ({"undone": "not carried out: RuntimeError()"}, True),
     ],
 )
-def test_a_run_fails_by_a_violation_by_no_recovery_and_by_a_fault_that_did_not_strike(
+def test_a_run_fails_by_a_violation_by_no_recovery_by_a_fault_that_did_not_strike_and_by_an_error_of_the_harness(
     changed: dict[str, Any], failed: bool
 ) -> None:
     assert result(**changed).failed == failed
@@ -162,6 +167,72 @@ def test_the_matrix_counts_violations_by_invariant_runs_strikes_and_recoveries()
     assert line.startswith("| kafka-kill | 2 | 1 | 2 | ")
     assert [cell.strip() for cell in line.split("|")[5:-2]] == ["1" if name == "I8" else "0" for name in INVARIANTS]
     assert line.endswith("| 2.0 / 2.0 s |")
+
+
+def test_every_run_that_failed_is_listed_with_its_seed_its_fault_and_its_reasons() -> None:
+    twice = [Violation("I8", "gap", subject, "1 then 3") for subject in ("7", "8")]
+    runs = [run(), run(violations=twice, recovered=None), run(proof=""), run(undone="no installation: OSError()")]
+    assert failures(runs).splitlines() == [
+        "3 runs failed:",
+        "",
+        "- `kafka-kill`, seed 7, at abc1234: I8 gap (2), did not recover: kill kafka",
+        "- `kafka-kill`, seed 7, at abc1234: did not strike: kill kafka",
+        "- `kafka-kill`, seed 7, at abc1234: no installation: OSError()",
+    ]
+    assert failures([run(), run(skipped="not root", proof="")]) == "None of these runs failed."
+
+
+async def test_a_run_that_the_harness_broke_is_told_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any, **__: Any) -> Result:
+        raise RuntimeError("a slip")
+
+    monkeypatch.setattr(session, "experiment", broken)
+    said: list[Result] = []
+    nobody: Any = None
+    with pytest.raises(RuntimeError, match="a slip"):
+        await session._until_one_fails(nobody, nobody, 7, ["kafka-kill", "storm"], Shape(), said.append, None)
+    assert [(each.fault, each.seed, each.failed) for each in said] == [("kafka-kill", 7, True)]
+    assert "a slip" in told(said[0])
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds", "name"),
+    [
+        ("kill-api", 30.0 * BUSY, None),
+        ("kill-api", 30.0 * BUSY + 0.1, "recovered-late"),
+        ("kill-api", None, "not-recovered"),
+        ("postgres-kill", 15.0 * BUSY, None),
+        ("postgres-kill", 15.0 * BUSY + 0.1, "recovered-late"),
+        ("scale", 10.0 * BUSY + 0.1, "recovered-late"),
+        ("poison", 30.0 * BUSY, None),
+        ("poison", 30.0 * BUSY + 0.1, "recovered-late"),
+    ],
+)
+def test_every_fault_has_a_bound_within_which_the_installation_is_back(
+    fault: str, seconds: float | None, name: str | None
+) -> None:
+    found = late_recovery(fault, set_of(fault), seconds, 1.0)
+    assert [(each.invariant, each.name, each.where) for each in found] == ([("I11", name, fault)] if name else [])
+
+
+def test_a_recovery_may_take_longer_where_others_want_the_cores_but_none_longer_than_is_waited_for() -> None:
+    assert late_recovery("postgres-kill", "F6", 15.0 * 4, 4.0) == []
+    assert len(late_recovery("postgres-kill", "F6", 15.0 * 4 + 0.1, 4.0)) == 1
+    assert len(late_recovery("postgres-kill", "F6", GIVEN_UP_AFTER + 0.1, 40.0)) == 1
+    assert len(late_recovery("postgres-kill", "F6", None, 40.0)) == 1
+
+
+def test_everything_takes_as_many_times_as_long_as_whoever_could_run_has_to_wait() -> None:
+    assert slowed(Turns(5, 7), Turns(15, 7)) == 1.0
+    assert slowed(Turns(5, 7), Turns(15, 37)) == 4.0
+    assert slowed(Turns(0, 0), Turns(0, 0)) == 1.0
+    assert turns().ran > 0 or not Path("/proc/self/schedstat").exists()
+
+
+def test_bounds_are_of_sets_that_there_are_and_none_is_beyond_what_is_waited_for() -> None:
+    assert set(BOUNDS) <= set(SETS)
+    assert all(set_of(fault) for fault in FAULTS)
+    assert max(bound_of(set_of(fault)).seconds for fault in FAULTS) * BUSY < GIVEN_UP_AFTER
 
 
 def test_the_figures_add_up_and_name_the_worst_runs_lateness() -> None:

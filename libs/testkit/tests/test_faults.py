@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,11 +131,13 @@ async def test_a_failpoint_that_is_never_reached_proves_nothing(site: Site) -> N
 
 
 async def test_a_pause_is_proved_by_what_the_process_says_since_it_was_armed(site: Site) -> None:
-    reached = PausedAt(site, "one-worker", "commit.after", 1.0, 1)
+    reached = PausedAt(site, "one-worker", "commit.after", 2.0, 1)
     await reached.strike()
+    struck = time.monotonic()
     await ready(site.watch.processes["one-worker"])
     await reached.heal()
     assert reached.struck
+    assert time.monotonic() - struck >= 2.0, "it is over before the process goes on"
     never = PausedAt(site, "one-worker", "commit.before", 1.0, 1)
     await never.strike()
     await ready(site.watch.processes["one-worker"])

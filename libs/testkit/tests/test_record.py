@@ -9,8 +9,8 @@ import pytest
 from testkit.chaos.auditor import INVARIANTS, Violation
 from testkit.chaos.catalogue import FAULTS
 from testkit.chaos.experiment import Result, Shape
-from testkit.chaos.matrix import Run
-from testkit.chaos.record import PAGE, RECORD, entered, failed, lines, page, run_of, written
+from testkit.chaos.matrix import Run, failed
+from testkit.chaos.record import PAGE, RECORD, entered, lines, of_commits, page, run_of, written
 from testkit.chaos.record import line as line_of
 
 REPOSITORY = Path(__file__).parents[3]
@@ -21,7 +21,7 @@ def told(fault: str = "kafka-kill", **changed: Any) -> Run:
     fields: dict[str, Any] = {
         "seed": 7, "said": "kill kafka", "proof": "process 1 is now 2", "recovered": 2.0,
         "operations": {"ok": 9, "refused": 0, "unknown": 1}, "submits": [0.1, 0.2], "facts": 40, "duplicates": 1,
-        "late": [0.25], **changed,
+        "late": [0.25], "unhindered": [0.125], **changed,
     }  # fmt: skip
     return run_of(Result(fault, **fields), Shape(), "abc1234")
 
@@ -47,12 +47,26 @@ def test_a_report_that_is_entered_again_changes_nothing() -> None:
     assert len(entered(record, [told(seed=8)])) == 2
 
 
+def test_a_run_that_failed_is_not_replaced_by_another_of_its_seed() -> None:
+    bad, good = told(violations=[Violation("I8", "gap", "7", "1 then 3")]), told()
+    for order in ([bad, good], [good, bad]):
+        record = entered(entered([], order[:1]), order[1:])
+        assert sorted(failed(run) for run in record) == [False, True]
+    assert sorted(failed(run) for run in entered([], [bad, good])) == [False, True]
+    assert "- `kafka-kill`, seed 7, at abc1234: I8 gap (1): kill kafka" in page(record)
+
+
+def test_a_record_that_begins_anew_keeps_what_was_told_of_the_same_commit() -> None:
+    other = {**told(), "commit": "def5678"}
+    assert of_commits([told(), other], [[told(seed=8)]]) == [told()]
+
+
 def test_the_page_tells_runs_strikes_recovery_and_repeats_and_what_was_never_run() -> None:
     record = entered([], [told(), told(seed=8, recovered=None, proof="")])
     cells = [cell.strip() for cell in line("kafka-kill", record).strip("|").split("|")]
-    assert cells[:5] == ["F4", "`kafka-kill`", "2", "1", "4"]
-    assert cells[5:-3] == ["0"] * len(INVARIANTS)
-    assert cells[-3:] == ["2.0 / 2.0 s, 1 not in time", "2.50%", "0.25 s"]
+    assert cells[:6] == ["F4", "`kafka-kill`", "2", "1", "1", "4"]
+    assert cells[6:-4] == ["0"] * len(INVARIANTS)
+    assert cells[-4:] == ["2.0 / 2.0 / 2.0 s, 1 never; 45.0 s", "2.50%", "0.25 s", "0.12 s"]
     assert "not run" in line("storm", record)
     assert page(record).startswith(
         f"2 runs of 1 of {len(FAULTS)} faults at abc1234: 4 requests accepted, 20 operations"
@@ -64,8 +78,8 @@ def test_violations_are_counted_at_their_fault_and_invariant() -> None:
         [], [told(violations=[Violation("I8", "gap", "7", "1 then 3"), Violation("I8", "gap", "8", "2 then 4")])]
     )
     cells = [cell.strip() for cell in line("kafka-kill", record).strip("|").split("|")]
-    assert dict(zip(INVARIANTS, cells[5:-3], strict=True)) == {**dict.fromkeys(INVARIANTS, "0"), "I8": "2"}
-    assert "2 violations" in page(record)
+    assert dict(zip(INVARIANTS, cells[6:-4], strict=True)) == {**dict.fromkeys(INVARIANTS, "0"), "I8": "2"}
+    assert "2 violations; failed: 1." in page(record)
     assert [failed(run) for run in record] == [True]
 
 

@@ -11,8 +11,8 @@ from testkit.chaos.auditor import INVARIANTS
 from testkit.chaos.catalogue import UnknownFault, chosen, skipped
 from testkit.chaos.commits import commit
 from testkit.chaos.experiment import Result, Shape
-from testkit.chaos.matrix import figures, matrix, told
-from testkit.chaos.record import failed, line, lines, run_of
+from testkit.chaos.matrix import failed, failures, figures, matrix, told
+from testkit.chaos.record import line, lines, run_of
 from testkit.chaos.session import rounds, session
 
 
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     for name, reason in missing.items():
         if (name, first) not in done:
             tell(Result(name, first, skipped=reason))
-    say("\n" + matrix(runs) + "\n\n" + figures(runs))
+    say("\n".join(["", matrix(runs), "", failures(runs), "", figures(runs)]))
     for invariant, promise in INVARIANTS.items():
         say(f"  {invariant}: {promise}")
     return 1 if any(failed(run) for run in runs) else 0

@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from testkit.chaos.evidence import Evidence
-from testkit.chaos.laws import acceptance, approvals, books, clocks, holding, order, privacy, states
+from testkit.chaos.laws import acceptance, approvals, books, clocks, holding, order, privacy, recovering, states
 
 INVARIANTS = {
     "I1": "what was accepted is there, once; what nobody answered is there once or not at all",
     "I2": "nothing refers to a request that does not exist",
     "I3": "one answer of billing per close; lines, invoice and series add up",
     "I4": "one message per cause, recipient and template; no mail twice",
-    "I5": "one decision per approval",
-    "I6": "one breach per clock, never early, none for what was resolved in time; every timer is armed",
+    "I5": "one decision per approval, and the one that was voted",
+    "I6": "one breach per clock, never early, in time, none for what was resolved in time; every timer is armed",
     "I7": "every row is the fold of its facts",
     "I8": "first occurrences are 1..n; everybody has heard all of it",
     "I9": "nobody is shown what is not theirs; what stays inside is on no topic",
-    "I11": "nothing waits, nothing is due, nothing is unsent after the heal",
-    "I12": "memory, open files, sessions and small tables are what they were before",
+    "I11": "recovered within the fault's bound; nothing waits, nothing is due, nothing is unsent after the heal",
+    "I12": "memory within its bound and flat; open files, sessions and small tables are what they were before",
 }
 
 
@@ -52,8 +52,8 @@ LAWS: dict[str, tuple[Law, ...]] = {
     "I2": (acceptance.nothing_from_nothing,),
     "I3": (books.billing, books.series_have_no_gap, books.invoices_add_up),
     "I4": (books.messages, books.no_mail_twice),
-    "I5": (books.approvals, approvals.one_decision),
-    "I6": (clocks.breaches, clocks.wake_ups),
+    "I5": (books.approvals, approvals.one_decision, approvals.as_voted),
+    "I6": (clocks.breaches, clocks.stated_in_time, clocks.wake_ups),
     "I7": (states.rows_are_folds,),
     "I8": (
         order.no_gaps,
@@ -64,7 +64,7 @@ LAWS: dict[str, tuple[Law, ...]] = {
     ),
     "I9": (privacy.nobody_pries, privacy.inside_stays_inside),
     "I11": (order.nothing_is_left,),
-    "I12": (holding.nothing_is_kept,),
+    "I12": (holding.nothing_is_kept, holding.memory_is_flat),
 }
 
 
@@ -73,6 +73,11 @@ def audit(evidence: Evidence) -> list[Violation]:
     return [
         Violation(invariant, *broken) for invariant, laws in LAWS.items() for law in laws for broken in law(evidence)
     ]
+
+
+def late_recovery(fault: str, kind: str, seconds: float | None, slowed: float) -> list[Violation]:
+    """Whether it took longer to recover from a fault of a set than it may: of no evidence, but of the run itself."""
+    return [Violation("I11", *broken) for broken in recovering.in_time(fault, kind, seconds, slowed)]
 
 
 def by_invariant(violations: list[Violation]) -> dict[str, int]:

@@ -23,6 +23,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
+from chassis.clock import utc_now
 from chassis.ids import new_id
 from cli.clients import schemas
 from testkit.chaos.commits import commit
@@ -137,7 +138,9 @@ async def run(service: str, rate: float, hold: float) -> Seen:
         await furnish(site)
         witness, before = Witness(site), await footprint(site.running(), site.watch.processes)
         witness.start()
+        since = utc_now()
         seen = await _scaled(site, service, rate, hold)
+        witness.hindered.append((since, utc_now()))
         seen.violations = len((await witness.settled(Random(0), before, whole=True)).violations)
         await witness.stop()
         return seen

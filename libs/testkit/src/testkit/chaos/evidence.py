@@ -1,6 +1,6 @@
 """What an auditor looks at after a run: the ledger of operations, the facts on the topics, what the schemas hold."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, cached_property
@@ -47,6 +47,7 @@ _STUCK = (
     "WHERE state LIKE 'idle in transaction%' AND usename LIKE $1 AND state_change < clock_timestamp() - interval '20 s'"
 )
 _DUE = "SELECT count(*) FROM wake WHERE at <= clock_timestamp()"
+_ASTRAY = "SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT 1 FROM ({all}) a WHERE a.id = t.subject)"
 
 
 class Row(NamedTuple):
@@ -86,6 +87,8 @@ class Shelf:
     due: int = 0
     stuck: list[str] = field(default_factory=list)
     """Sessions of this service that have sat in a transaction for longer than any may."""
+    astray: dict[str, int] = field(default_factory=dict)
+    """Wake-ups and claims, by table, of things that this service has not."""
 
     def of(self, aggregate: str) -> dict[UUID, Row]:
         """The rows of one kind of aggregate."""
@@ -97,8 +100,9 @@ class Evidence:
     """What is known at one moment of some requests, or of all. `mails` counts each Message-ID that the mail sink took.
 
     `issued` is whatever has a number of a series without gaps, of all requests; None: it is among the facts.
-    `went_back` is what was seen to go back while the run was watched; `before` and `after` are what was held then;
-    `shown` is what somebody was shown whose it is not.
+    `went_back` is what was seen to go back while the run was watched; `shown` is what somebody was shown whose it is
+    not; `hindered` are the times in which a fault stood in everybody's way. What was held: `before` is when the
+    installation was new, `between` after each of its runs so far, `after` is now.
     """
 
     operations: Operations
@@ -108,7 +112,9 @@ class Evidence:
     issued: list[Heard] | None = None
     went_back: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
+    hindered: Sequence[tuple[datetime, datetime]] = ()
     before: Footprint | None = None
+    between: Sequence[Footprint] = ()
     after: Footprint | None = None
 
     @cached_property
@@ -176,6 +182,9 @@ async def _shelf(name: str, connection: asyncpg.Connection, scope: list[UUID]) -
     shelf.letters = [f"{r['reason']} {r['detail']}" for r in await connection.fetch(_LETTERS, POISON)]
     stuck = await connection.fetch(_STUCK, f"%{name}_%")
     shelf.stuck = [f"{r['pid']} {r['state']}: {r['query']}" for r in stuck]
+    everything = " UNION ALL ".join(f"SELECT id FROM {each.table.name}" for each in service(name).aggregates)
+    for table in ("wake", "claims"):
+        shelf.astray[table] = await connection.fetchval(_ASTRAY.format(table=table, all=everything))
     by_subject: dict[UUID, list[Any]] = {}
     for entry in await connection.fetch(_JOURNAL, scope):
         shelf.journal.append(_stated(entry))

@@ -10,19 +10,22 @@ from itertools import chain
 import asyncpg
 from aiokafka.errors import KafkaError
 
+from chassis.clock import utc_now
 from chassis.ids import new_id
 from cli.clients import schemas
 from cli.demo import setting_up
 from cli.demo.organisation import CONTACTS, identity
 from cli.door import Doors, Refused, Unanswered
 from embedded.errors import NotStarted
-from testkit.chaos.auditor import Violation
-from testkit.chaos.catalogue import FAULTS
+from testkit.chaos.auditor import Violation, late_recovery
+from testkit.chaos.catalogue import FAULTS, SETS
 from testkit.chaos.crowd import crowd
 from testkit.chaos.evidence import per_request
 from testkit.chaos.faults import Fault
 from testkit.chaos.footprint import footprint
+from testkit.chaos.laws.recovering import GIVEN_UP_AFTER
 from testkit.chaos.load import Arrival, Load, plan
+from testkit.chaos.machine import slowed, turns
 from testkit.chaos.operations import Operations
 from testkit.chaos.site import Addresses, Site
 from testkit.chaos.witness import Witness
@@ -35,6 +38,7 @@ _LEFT = (
 _HINDERS = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NotStarted, Refused, Unanswered)
 _MAILS_DUE = "SELECT count(*) FROM deliveries WHERE status = 'planned' AND next_at <= clock_timestamp()"
 _KNOWN = "SELECT 1 FROM {table} WHERE id = $1"
+_OVERDUE = "SELECT EXISTS (SELECT 1 FROM wake WHERE at <= clock_timestamp() - interval '1 s')"
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,11 @@ class Result:
     proof: str = ""
     skipped: str = ""
     """Why the fault cannot be made on this machine; then nothing was done."""
+    undone: str = ""
+    """What kept it from being carried out: an error of the harness, or no installation."""
     violations: list[Violation] = field(default_factory=list)
     recovered: float | None = None
-    """Seconds from the heal until a new request had been heard by all five services; None: not in time."""
+    """Seconds from the heal until the installation was back (`recovery`); None: it was given up."""
     operations: dict[str, int] = field(default_factory=dict)
     unanswered: list[str] = field(default_factory=list)
     """What careful callers were refused, or could not get an answer to."""
@@ -76,17 +82,30 @@ class Result:
     """Those of them that were repeats."""
     late: list[float] = field(default_factory=list)
     """Seconds that each of the breaches among them was late, ascending."""
+    unhindered: list[float] = field(default_factory=list)
+    """The same without the time from the strike to the recovery."""
+    mib: float = 0.0
+    """Resident memory of the largest process at the end."""
     submits: list[float] = field(default_factory=list)
     """Seconds that each accepted submission took from when it was due, ascending."""
     behind: float = 0.0
+    slowed: float = 1.0
+    """How many times as long everything took from the strike to the recovery as on an empty machine."""
     seconds: float = 0.0
     ended: dict[str, float] = field(default_factory=dict)
     """Seconds from the beginning of the experiment to the end of each of its parts."""
 
     @property
     def failed(self) -> bool:
-        """Whether something was broken, or the fault did not happen."""
-        return not self.skipped and (bool(self.violations) or not self.proof or self.recovered is None)
+        """Whether something was broken, the fault did not happen, or the run did not."""
+        broken = bool(self.violations) or bool(self.undone)
+        return not self.skipped and (broken or not self.proof or self.recovered is None)
+
+
+def set_of(fault: str) -> str:
+    """The set that a fault belongs to by its kind; empty of one that is in none. Pure."""
+    kinds = (name for name, faults in SETS.items() if name not in ("thin", "quick", "all") and fault in faults)
+    return next(kinds, "")
 
 
 async def furnish(site: Site) -> None:
@@ -116,10 +135,12 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
     try:
         playing = asyncio.create_task(load.play(_arrivals(chance, shape)))
         await asyncio.sleep(chance.uniform(0.2, 0.4) * shape.seconds)
-        lasting = asyncio.get_running_loop().time() + shape.lasts
+        lasting, struck, ours = asyncio.get_running_loop().time() + shape.lasts, utc_now(), turns()
         await strike_and_heal(fault, lasting, result)
         ended("heal")
         result.recovered = await recovery(site)
+        result.slowed = slowed(ours, turns())
+        witness.hindered.append((struck, utc_now()))
         ended("recovery")
         await playing
         ended("load")
@@ -129,7 +150,9 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
     ended("quiet")
     found = await witness.settled(chance, held, whole=whole)
     ended("audit")
-    result.violations, result.audited, result.late = found.violations, found.requests, found.late
+    result.violations = late_recovery(name, set_of(name), result.recovered, result.slowed) + found.violations
+    result.audited, result.mib = found.requests, found.mib
+    result.late, result.unhindered = found.late, found.unhindered
     result.facts, result.duplicates, result.waited_for = found.facts, found.duplicates, found.waited_for
     result.behind, result.unanswered = load.behind, load.unanswered
     asked = Operations(site.operations.all[before:])
@@ -160,8 +183,12 @@ async def strike_and_heal(fault: Fault, until: float, result: Result) -> None:
     result.proof = fault.proof
 
 
-async def recovery(site: Site, within: float = 90.0) -> float | None:
-    """Seconds until a request submitted now has been heard by every service; None when that takes too long."""
+async def recovery(site: Site, within: float = GIVEN_UP_AFTER) -> float | None:
+    """Seconds until the installation is back; None when that takes too long.
+
+    It is when a request that is submitted now has been heard by every service, every process says that it is ready,
+    and no timer is overdue by more than a second.
+    """
     began = time.monotonic()
     doors = Doors(Addresses(site.watch.processes), lambda login: site.token(login, setting_up.scopes_of(login)))
     contact = CONTACTS[0].login
@@ -175,7 +202,7 @@ async def recovery(site: Site, within: float = 90.0) -> float | None:
     try:
         answer = await doors.post(contact, "intake", "/requests", body, key=str(new_id()))
         subject = answer.body["request_id"]
-        known = await _until(lambda: _known(site, subject), within)
+        known = await _until(lambda: _back(site, subject), within)
         return time.monotonic() - began if known else None
     except Unanswered:
         return None
@@ -183,12 +210,14 @@ async def recovery(site: Site, within: float = 90.0) -> float | None:
         await doors.close()
 
 
-async def _known(site: Site, subject: str) -> bool:
+async def _back(site: Site, subject: str) -> bool:
     async with schemas(site.running()) as visits:
         async for name, connection in visits:
             if not await connection.fetchval(_KNOWN.format(table=per_request(name).table.name), subject):
                 return False
-    return True
+            if await connection.fetchval(_OVERDUE):
+                return False
+    return all([await process.ready() for process in site.watch.processes.values()])
 
 
 async def quiet(site: Site, within: float = _QUIET_WITHIN) -> None:

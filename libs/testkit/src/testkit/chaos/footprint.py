@@ -13,8 +13,19 @@ _SIZES = (
     "SELECT relname, pg_total_relation_size(oid) AS size FROM pg_class "
     "WHERE relnamespace = current_schema()::regnamespace AND relname = ANY($1)"
 )
-BOUNDED: Final = ("waiting", "relay", "relay_cursor", "series")
+BOUNDED: Final = ("waiting", "relay", "relay_cursor", "series", "documents", "clients")
 """Tables that hold what is on its way, or a row for each of a few things: whatever passes through, they stay small."""
+_TIDIED = "interval '5 minutes'"
+"""Housekeeping comes once a minute, and may have been away."""
+DRAINED: Final = {
+    "journal_default": "SELECT count(*) FROM journal_default",
+    "relay_cursor.holes": "SELECT coalesce(sum(cardinality(holes)), 0) FROM relay_cursor",
+    "message_ids": f"SELECT count(*) FROM message_ids WHERE kept_until < clock_timestamp() - {_TIDIED}",
+    "dead_letters": "SELECT count(*) FROM dead_letters "
+    f"WHERE resolved_at < clock_timestamp() - interval '30 days' - {_TIDIED}",
+    "asks_sent": f"SELECT count(*) FROM asks_sent WHERE asked_at < clock_timestamp() - interval '1 day' - {_TIDIED}",
+}
+"""Rows that are gone once nothing is going on: of no month, missed by the relay, kept for longer than is promised."""
 
 
 class Held(NamedTuple):
@@ -35,18 +46,28 @@ class Footprint:
     sessions: int = 0
     tables: Mapping[str, int] = field(default_factory=dict)
     """Bytes with all that belongs to it, by `service.table`."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Rows that should be gone, by `service.table`."""
+
+    @property
+    def mib(self) -> float:
+        """Resident memory of the largest process."""
+        return max((held.kib for held in self.processes.values()), default=0) / 1024
 
 
 async def footprint(where: Where, processes: Mapping[str, Process]) -> Footprint:
     """What is held now."""
     tables: dict[str, int] = {}
+    left: dict[str, int] = {}
     async with schemas(where) as visits:
         async for name, connection in visits:
             rows = await connection.fetch(_SIZES, list(BOUNDED))
             tables |= {f"{name}.{row['relname']}": int(row["size"]) for row in rows}
+            left |= {f"{name}.{what}": int(await connection.fetchval(query)) for what, query in DRAINED.items()}
             sessions = int(await connection.fetchval(_SESSIONS))
     pids = {name: process.child.pid for name, process in processes.items() if process.child is not None}
-    return Footprint({name: held for name, pid in pids.items() if (held := held_by(pid))}, sessions, tables)
+    held = {name: each for name, pid in pids.items() if (each := held_by(pid))}
+    return Footprint(held, sessions, tables, left)
 
 
 def held_by(pid: int) -> Held | None:

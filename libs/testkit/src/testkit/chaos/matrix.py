@@ -1,4 +1,4 @@
-"""What a session of chaos prints: the matrix fault by invariant, and the figures."""
+"""What a session of chaos prints: the matrix fault by invariant, what failed, and the figures."""
 
 import math
 from collections import Counter
@@ -21,6 +21,8 @@ def told(result: Result) -> str:
     """One experiment in a few lines."""
     if result.skipped:
         return f"{result.fault}: SKIPPED, {result.skipped}"
+    if result.undone:
+        return f"{result.fault} seed {result.seed}: FAILED, {result.undone}"
     recovered = "NOT IN TIME" if result.recovered is None else f"{result.recovered:.1f} s"
     lines = [
         f"{result.fault} seed {result.seed}: {'FAILED' if result.failed else 'ok'} in {result.seconds:.0f} s; "
@@ -30,7 +32,10 @@ def told(result: Result) -> str:
         "  ended after: "
         + ", ".join(f"{part} {seconds:.0f} s" for part, seconds in result.ended.items())
         + f"; {result.audited} requests looked at, waited for {result.waited_for or 'nothing'}; "
-        f"the load at worst {result.behind:.2f} s behind",
+        f"the load at worst {result.behind:.2f} s behind, {result.slowed:.1f} times as slow as on an empty machine; "
+        f"{len(result.late)} breaches, at worst "
+        f"{max(result.late, default=0.0):.2f} s late, {max(result.unhindered, default=0.0):.2f} s without a fault in "
+        f"the way; {result.mib:.0f} MiB in the largest process",
     ]
     lines += [f"  unanswered: {text:.200}" for text in result.unanswered[-2:]]
     lines += [f"  {violation}" for violation in result.violations[:20]]
@@ -53,6 +58,33 @@ def matrix(runs: Sequence[Run]) -> str:
         recovery = f"{percentile(back, 0.5):.1f} / {percentile(back, 0.95):.1f} s" if back else "never"
         counts = " | ".join(str(broken[invariant]) for invariant in INVARIANTS)
         lines.append(f"| {name} | {len(mine)} | {struck} | {accepted:,} | {counts} | {recovery} |")
+    return "\n".join(lines)
+
+
+def failed(run: Run) -> bool:
+    """Whether something was broken, the fault did not happen, or the run did not."""
+    broken = bool(run["violations"]) or bool(run.get("undone"))
+    return not run["skipped"] and (broken or not run["proof"] or run["recovered"] is None)
+
+
+def reasons(run: Run) -> str:
+    """Why a run failed, in a line. Pure."""
+    if run.get("undone"):
+        return str(run["undone"])
+    broken = Counter(f"{invariant} {name}" for invariant, name, *_ in run["violations"])
+    found = [f"{name} ({times})" for name, times in broken.items()]
+    found += ["did not strike"] if not run["proof"] else []
+    found += ["did not recover"] if run["recovered"] is None else []
+    return ", ".join(found) + f": {run['said']}"
+
+
+def failures(runs: Sequence[Run]) -> str:
+    """Every run that failed, with its seed, its fault and its reason, as a Markdown list; each is in it. Pure."""
+    found = [run for run in runs if failed(run)]
+    if not found:
+        return "None of these runs failed."
+    lines = [f"{len(found)} {'run' if len(found) == 1 else 'runs'} failed:", ""]
+    lines += [f"- `{run['fault']}`, seed {run['seed']}, at {run['commit']}: {reasons(run)}" for run in found]
     return "\n".join(lines)
 
 

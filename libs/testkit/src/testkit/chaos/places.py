@@ -5,6 +5,7 @@ import contextlib
 import math
 import os
 import signal
+import time
 
 from testkit.chaos.faults import Fault, child_of, ended, replaced
 from testkit.chaos.site import Site
@@ -61,20 +62,37 @@ class PausedAt(Fault):
         self.name = f"pause {process} {point}@{passage} for {seconds:.1f} s"
         self._process = site.watch.processes[process]
         self._spec = f"{point}=pause({seconds:.1f})@{passage}"
+        self._seconds = seconds
         self._said = 0
+        self._since: float | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def strike(self) -> None:
         """Arm it, and restart the process so that it reads the setting."""
         self._said = self._process.log.stat().st_size
         self._process.environment[_SETTING] = self._spec
         await ended(self._process, signal.SIGTERM)
+        self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        await eventually(self._reached, within=math.inf, every=0.1)
+        self._since = time.monotonic()
 
     async def heal(self) -> None:
-        """Disarm it for the next start, once it has been reached; this one pauses no more."""
+        """Disarm it for the next start, once it has been reached and the pause is over; this one pauses no more."""
         with contextlib.suppress(AssertionError):
-            await eventually(self._reached, within=_REACHED_WITHIN)
+            await eventually(lambda: self._since is not None, within=_REACHED_WITHIN)
             self.proof = "it said so in its log"
+            await eventually(self._over, within=self._seconds + 1)
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         self._process.environment.pop(_SETTING, None)
 
     def _reached(self) -> bool:
-        return '"failpoint_reached"' in self._process.log.read_text(errors="replace")[self._said :]
+        with self._process.log.open("rb") as log:
+            log.seek(self._said)
+            return b'"failpoint_reached"' in log.read()
+
+    def _over(self) -> bool:
+        return self._since is not None and time.monotonic() >= self._since + self._seconds

@@ -1,4 +1,7 @@
-"""Many experiments: which faults share an installation, and what becomes of the rest when one of them fails."""
+"""Many experiments: which faults share an installation, and what becomes of the rest when one of them fails.
+
+What cannot be carried out is told as a run that failed; an error of the harness itself ends the session after that.
+"""
 
 import asyncio
 import contextlib
@@ -23,7 +26,7 @@ from testkit.chaos.witness import Witness
 Tell = Callable[[Result], None]
 Say = Callable[[str], None]
 
-_RUN_WITHIN: Final = 420.0
+_RUN_WITHIN: Final = 510.0
 """Seconds that one experiment may take, its audit included."""
 _HINDERS = (AssertionError, KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NotStarted)
 
@@ -75,8 +78,11 @@ async def _on_a_site(seed: int, faults: Sequence[str], shape: Shape, tell: Tell,
             await site.start(say)
             await furnish(site)
         except (*_HINDERS, Refused, Unanswered) as hindered:
-            tell(Result(faults[0], seed, f"no installation: {hindered!r}"))
+            tell(Result(faults[0], seed, undone=f"no installation: {hindered!r}"))
             return 1
+        except Exception as error:
+            tell(Result(faults[0], seed, undone=f"no installation: {error!r}"))
+            raise
         witness = Witness(site)
         witness.start()
         try:
@@ -96,7 +102,10 @@ async def _until_one_fails(
             async with asyncio.timeout(_RUN_WITHIN):
                 result = await experiment(site, witness, name, seed, shape, whole=n == len(faults))
         except _HINDERS as hindered:
-            result = Result(name, seed, f"not carried out: {hindered!r}")
+            result = Result(name, seed, undone=f"not carried out: {hindered!r}")
+        except Exception as error:
+            tell(Result(name, seed, undone=f"not carried out: {error!r}"))
+            raise
         tell(result)
         if result.failed:
             if kept is not None:

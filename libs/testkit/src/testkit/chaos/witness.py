@@ -25,7 +25,7 @@ from testkit.chaos.archive import Archive, News, Reading
 from testkit.chaos.auditor import Violation, audit
 from testkit.chaos.evidence import gather, touched
 from testkit.chaos.footprint import Footprint, footprint
-from testkit.chaos.laws.clocks import lateness
+from testkit.chaos.laws.clocks import Span, lates, unhindered
 from testkit.chaos.prying import pry
 from testkit.chaos.site import Site
 from testkit.chaos.watching import Watching
@@ -52,6 +52,10 @@ class Found:
     facts: int = 0
     duplicates: int = 0
     late: list[float] = field(default_factory=list)
+    unhindered: list[float] = field(default_factory=list)
+    """The same without the time in which a fault stood in the way, ascending."""
+    mib: float = 0.0
+    """Resident memory of the largest process."""
     waited_for: dict[str, int] = field(default_factory=dict)
     """What was still on its way at the first look, by the names of the laws that were not kept then."""
 
@@ -77,6 +81,9 @@ class Witness:
         self._watching = Watching(site)
         self._since: datetime | None = None
         self._operations = 0
+        self._held: list[Footprint] = []
+        self.hindered: list[Span] = []
+        """The times in which a fault stood in the way, of every run so far."""
 
     @property
     def archive(self) -> Archive:
@@ -102,6 +109,7 @@ class Witness:
         and what has changed since. Raises what kept it from looking when it never could.
         """
         deadline = time.monotonic() + within
+        self._held = self._held or [before]
         began, news, found = await self._now(), News(), Found()
         shown = await pry(self._site, chance)
         scope: set[UUID] | None = None
@@ -113,16 +121,21 @@ class Witness:
                 if scope is None:
                     scope = told | await self._asked_or_touched(None if whole else self._since)
                     found.requests = len(scope)
-                found.violations = await self._look(scope, shown, before)
+                after = await footprint(self._site.running(), self._site.watch.processes)
+                found.mib = after.mib
+                found.violations = await self._look(scope, shown, after)
                 if last or not found.violations:
                     break
                 found.waited_for = found.waited_for or dict(Counter(each.name for each in found.violations))
                 scope = again(found.violations, scope) | told | await touched(self._site.running(), at - _EARLIER)
             await asyncio.sleep(_AGAIN_AFTER)
         self._since, self._operations = began, len(self._site.operations.all)
+        self._held.append(after)
         found.facts, found.duplicates = len(news.facts), news.repeats
         subjects = {fact.subject for fact in news.facts}
-        found.late = lateness(self.archive.of(subjects), {fact.id for fact in news.facts})
+        breaches = lates(self.archive.of(subjects), {fact.id for fact in news.facts})
+        found.late = sorted(late.seconds for late in breaches)
+        found.unhindered = sorted(unhindered(late, self.hindered) for late in breaches)
         gc.freeze()  # what is kept for the next audits need not be looked through again and again
         return found
 
@@ -133,16 +146,16 @@ class Witness:
         news.repeats += more.repeats
         return {fact.subject for fact in more.facts}
 
-    async def _look(self, subjects: set[UUID], shown: list[str], before: Footprint) -> list[Violation]:
+    async def _look(self, subjects: set[UUID], shown: list[str], after: Footprint) -> list[Violation]:
         """The violations of some requests, and of what belongs to none."""
-        after = await footprint(self._site.running(), self._site.watch.processes)
         violations: dict[Violation, None] = {}
         for scope in self._scopes(subjects):
             evidence = await gather(
                 self._site.running(), self.archive, self._site.operations, self._site.sink.taken.by_id, scope
             )
             evidence.went_back, evidence.shown = self._watching.went_back, shown
-            evidence.before, evidence.after = before, after
+            evidence.before, *evidence.between = self._held
+            evidence.after, evidence.hindered = after, self.hindered
             violations |= dict.fromkeys(audit(evidence))
         return list(violations)
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from chassis.clock import utc_now
 from chassis.ids import new_id
 from cli.clients import Where, schemas
 from cli.reconcile.heard import Heard
@@ -65,6 +66,7 @@ async def rolled(site: UpgradeSite, seed: int, rate: float, say: Say) -> Passed:
     held = await footprint(site.running(), site.watch.processes)
     await load.start()
     witness.start()
+    since = utc_now()
     playing = asyncio.create_task(load.play(plan(seed, new_id().hex[:12], rate, _LASTING)))
     try:
         async with looking(site, passed):
@@ -82,6 +84,7 @@ async def rolled(site: UpgradeSite, seed: int, rate: float, say: Say) -> Passed:
         await load.stop()
     if await recovery(site) is None:
         passed.wrong.append("a request that came afterwards was not heard of everywhere")
+    witness.hindered.append((since, utc_now()))
     await quiet(site)
     say("quiet")
     found = await witness.settled(chance, held, whole=True)

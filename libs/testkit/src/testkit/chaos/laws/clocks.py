@@ -1,9 +1,9 @@
-"""I6: a clock breaches once, never early, and not at all when the request was resolved in time."""
+"""I6: a clock breaches once, never early, in time, and not at all when the request was resolved in time."""
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from cli.reconcile.heard import Heard
@@ -12,6 +12,26 @@ from testkit.chaos.evidence import Evidence
 Broken = tuple[str, str, str]
 
 BREACHED = "workflow.sla-breached"
+BOUND: Final = 1.0
+"""Seconds after its due time within which a breach is stated when nothing stands in its way."""
+
+Span = tuple[datetime, datetime]
+"""From the strike of a fault until the installation had recovered from it."""
+
+
+class Late(NamedTuple):
+    """A breach: since when it could be stated, and when it was. All of it by the database's clock."""
+
+    id: UUID
+    subject: UUID
+    clock: str
+    since: datetime
+    stated: datetime
+
+    @property
+    def seconds(self) -> float:
+        """From the one to the other."""
+        return max(0.0, (self.stated - self.since).total_seconds())
 
 
 def _at(text: str) -> datetime:
@@ -55,16 +75,36 @@ def wake_ups(evidence: Evidence) -> Iterator[Broken]:
                 yield "sleeps-too-long", f"{name}.{row.aggregate} {row.subject}", f"due {row.due}, wakes {row.wakes}"
 
 
-def lateness(facts: list[Heard], told: Container[UUID] | None = None) -> list[float]:
-    """Seconds from due (or from when the request was opened, if that was later) to the statement, ascending.
+def stated_in_time(evidence: Evidence) -> Iterator[Broken]:
+    """Every breach is stated within the bound, the time not counted in which a fault stood in its way."""
+    for late in lates(evidence.facts):
+        seconds = unhindered(late, evidence.hindered)
+        if seconds > BOUND:
+            told = f"could be stated {late.since}, was {late.stated}: {seconds:.2f} s late without a fault in the way"
+            yield "breached-late", f"{late.subject} {late.clock}", told
 
-    Of the breaches whose ids are in `told`, or of all.
+
+def lates(facts: Iterable[Heard], told: Container[UUID] | None = None) -> list[Late]:
+    """The breaches among some facts: of those whose ids are in `told`, or of all.
+
+    One could be stated from its due time on, or from when the request was opened, if that was later.
     """
-    opened = {fact.subject: fact.time for fact in facts if fact.type == "workflow.request-opened"}
-    found: list[float] = []
-    for fact in _once(facts):
+    once = _once(list(facts))
+    opened = {fact.subject: fact.time for fact in once if fact.type == "workflow.request-opened"}
+    found: list[Late] = []
+    for fact in once:
         if fact.type == BREACHED and (told is None or fact.id in told):
-            data: dict[str, Any] = fact.data
-            since = max(_at(data["due_at"]), opened.get(fact.subject, _at(data["due_at"])))
-            found.append(max(0.0, (_at(data["emitted_at"]) - since).total_seconds()))
-    return sorted(found)
+            due = _at(fact.data["due_at"])
+            since = max(due, opened.get(fact.subject, due))
+            found.append(Late(fact.id, fact.subject, fact.data["clock"], since, _at(fact.data["emitted_at"])))
+    return found
+
+
+def unhindered(late: Late, hindered: Iterable[Span]) -> float:
+    """The seconds that a breach was late, without those in which a fault stood in its way. Pure."""
+    seconds, counted = late.seconds, late.since
+    for struck, recovered in sorted(hindered):
+        begins, ends = max(counted, struck), min(late.stated, recovered)
+        if begins < ends:
+            seconds, counted = seconds - (ends - begins).total_seconds(), ends
+    return max(0.0, seconds)

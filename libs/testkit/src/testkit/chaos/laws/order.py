@@ -84,7 +84,10 @@ def nothing_went_back(evidence: Evidence) -> Iterator[Broken]:
 
 
 def nothing_is_left(evidence: Evidence) -> Iterator[Broken]:
-    """No message waits, no dead letter lies, no timer is overdue, no fact is unsent, no transaction is left open."""
+    """No message waits, no dead letter lies, no timer is overdue, no fact is unsent, no transaction is left open.
+
+    And nothing is to be woken, or claimed, for what is not there.
+    """
     for name, shelf in evidence.shelves.items():
         for text in shelf.waiting:
             yield "waits", name, text
@@ -96,3 +99,6 @@ def nothing_is_left(evidence: Evidence) -> Iterator[Broken]:
             yield "unsent", name, f"{shelf.unsent} facts"
         if shelf.due:
             yield "overdue", name, f"{shelf.due} rows of the agenda"
+        for table, rows in shelf.astray.items():
+            if rows:
+                yield "astray", f"{name}.{table}", f"{rows} rows of things that are not there"
