@@ -14,38 +14,23 @@ from sqlalchemy import MetaData, Table
 
 from chassis import failpoints
 from chassis.agenda import Agenda
-from chassis.asked import Asked
 from chassis.clock import utc_now
 from chassis.database import Database, Unavailable
 from chassis.decider import Decider
 from chassis.documents import Documents
 from chassis.history import history
-from chassis.waiting import NothingWaits, Reactions, envelope, headers, listed, of_subject, retry
+from chassis.waiting import NothingWaits, listed, of_subject, retry
 from chassis.writing import Writer
 from testkit import toy
 from testkit.eventually import eventually
 from testkit.toy import Add, CountAt, Explode, Forward, Take, asked, heard
+from testkit.toywaiting import agenda, remembered, revive
 
 pytestmark = pytest.mark.servers
-
-messages: dict[UUID, Any] = {}
-"""What a record of a test decodes to, by event id: a service's stream table does this from the bytes."""
 
 
 class Dies(BaseException):
     """A process ends here."""
-
-
-def revive(row: Any) -> Asked:
-    if row["kind"] == "reaction":
-        return Reactions(toy.CLASSES).revive(row)
-    kept = {"stream": row["stream"], "sequence": row["sequence"], "record": row["record"], "headers": headers(row)}
-    return Asked(subject=row["subject"], message=messages[row["event_id"]], **kept, **envelope(row))
-
-
-def remembered(one: Asked) -> Asked:
-    messages[one.id] = one.message
-    return one
 
 
 @pytest_asyncio.fixture
@@ -54,10 +39,6 @@ async def database(fresh_database: Any) -> AsyncIterator[Database]:
     database = Database(fresh.url)
     yield database
     await database.close()
-
-
-def agenda(database: Database) -> Agenda:
-    return Agenda(database, {"tills": toy.decider(database)}, revive)
 
 
 async def total(database: Database, till: UUID) -> int | None:
@@ -313,6 +294,27 @@ async def test_a_timer_that_fails_backs_off_and_starves_nobody(database: Databas
     assert len(await counted(database, good)) == 1
     (row,) = await database.read("SELECT at, clock_timestamp() AS now FROM wake WHERE subject = $1", bad)
     assert row["at"] > row["now"]
+
+
+async def test_a_timer_that_went_well_in_between_fails_as_if_it_never_had(database: Database) -> None:
+    till, decider, sweeper = uuid4(), toy.decider(database), agenda(database)
+    await decider.handle(asked(till, Add(1)))
+
+    async def swept(total: str) -> list[timedelta]:
+        """A sweep over the till with this in it, when it is to be counted: how long until the next, if any."""
+        set_to = "UPDATE tills SET state = jsonb_set(state::jsonb, '{total}', $1::jsonb)::json"
+        await database.execute(set_to, total)
+        await database.execute("UPDATE wake SET at = clock_timestamp()")
+        await sweeper.sweep()
+        return [row["ahead"] for row in await database.read("SELECT at - clock_timestamp() AS ahead FROM wake")]
+
+    for _ in range(2):
+        await decider.handle(asked(till, CountAt(utc_now())))
+        for most in (1, 5, 30):
+            (ahead,) = await swept('"x"')
+            assert ahead <= timedelta(seconds=most)
+        assert await swept("1") == []
+    assert len(await counted(database, till)) == 2
 
 
 async def test_a_timer_that_the_database_refuses_backs_off_and_starves_nobody(database: Database) -> None:

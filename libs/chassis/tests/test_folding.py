@@ -90,6 +90,10 @@ def test_what_waits_behind_a_gap_waits_on_while_the_gap_is_there() -> None:
     behind = fold.take(heard(TILL, Add(1), 1, "other.things", waiting_id=2, waited_since=NOON))
     fold.unblock([TILL])
     assert (gap.waiting, behind.waiting, fold.changes.stated) == (True, True, [])
+    assert [(wait.reason, wait.next_at is None) for wait in fold.changes.still_waiting] == [
+        ("gap", False),
+        ("behind", True),
+    ]
     assert fold.entries[TILL].blocked == "gap:late.things"
 
 

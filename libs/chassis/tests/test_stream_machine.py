@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 )
 from structlog.testing import capture_logs
 
+from chassis.applying import WOKEN
 from chassis.asked import Asked
 from chassis.database import Database
 from chassis.documents import Documents
@@ -67,26 +68,32 @@ class Store:
     numbers: int = 0
 
     def commit(self, fold: Fold[toy.Till]) -> None:
-        """What the apply statement does, part by part."""
-        changes = fold.changes
+        """What the apply statement does, part by part; of two parts that change one row the first counts."""
+        changes, written = fold.changes, set[int]()
         for entry in fold.touched():
             self.row = Loaded(
                 True, self.row.version + 1, entry.sequence, entry.edit_version, 1, entry.heard, entry.blocked,
                 entry.state,
             )  # fmt: skip
         self.waiting = [row for row in self.waiting if row.n not in changes.decided_waiting]
+        was_there = list(self.waiting)
         for wait in changes.still_waiting:
-            for row in self.waiting:
-                if row.n == wait.asked.waiting_id:
+            for row in was_there:
+                if row.n == wait.asked.waiting_id and wait.reason != "behind":
+                    written.add(row.n)
                     row.reason, row.attempts, row.next_at = wait.reason, wait.attempts, wait.next_at
         for wait in changes.waits:
             if all(row.asked.id != wait.asked.id for row in self.waiting):
                 self.numbers += 1
-                kept = Row(self.numbers, wait.asked, wait.reason, wait.attempts, wait.next_at, fold.now)
-                self.waiting.append(kept)
-        for row in self.waiting if changes.due_now else ():
-            if row.reason in ("gap", "behind", "unknown"):
+                next_at = fold.now if changes.due_now and wait.reason in WOKEN else wait.next_at
+                self.waiting.append(Row(self.numbers, wait.asked, wait.reason, wait.attempts, next_at, fold.now))
+        for row in was_there if changes.due_now else ():
+            if row.n not in written and row.reason in WOKEN:
+                written.add(row.n)
                 row.next_at = fold.now
+        for row in was_there if any(wait.reason == "behind" for wait in changes.still_waiting) else ():
+            if row.n not in written and row.next_at is not None:
+                row.reason, row.next_at = "behind", None
         self.stated += [each.asked for each in changes.stated if each.first]
         self.dead += [asked for asked, _ in changes.dead]
 
@@ -159,8 +166,16 @@ class StreamMachine(RuleBasedStateMachine):
         self.it_decides_what_it_read(dies)
 
     @rule()
+    def sweeps_until_nothing_is_due(self) -> None:
+        """Each decides something, or lets what is due rest: as many as there are messages are enough."""
+        for _ in range(2 * len(self.store.waiting)):
+            if self.due():
+                self.a_sweep(dies=False)
+        assert not self.due()
+
+    @rule()
     def a_sweep_reads_what_waits(self) -> None:
-        if any(row.next_at is not None and row.next_at <= self.now for row in self.store.waiting):
+        if self.due():
             self.read = self.store.in_order()
 
     @precondition(lambda self: self.read)
@@ -169,6 +184,10 @@ class StreamMachine(RuleBasedStateMachine):
         """Meanwhile more may have come to wait, but nothing of it was decided: one process sweeps a request."""
         batch, self.read = self.read, []
         self.decide(batch, dies=dies)
+
+    def due(self) -> bool:
+        """Whether something waits whose time has come."""
+        return any(row.next_at is not None and row.next_at <= self.now for row in self.store.waiting)
 
     def over(self, stream: str) -> bool:
         """Whether all that was told on a stream was decided."""
@@ -214,12 +233,15 @@ class StreamMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_a_gap_held_up_is_looked_at_as_soon_as_it_is_filled(self) -> None:
-        due = any(row.next_at is not None and row.next_at <= self.now for row in self.store.waiting)
         for row in self.store.waiting:
             filled = (
                 row.reason == "gap" and row.asked.sequence == self.store.row.heard.get(str(row.asked.stream), 0) + 1
             )
-            assert due or not filled
+            assert self.due() or not filled
+
+    @invariant()
+    def what_waits_is_tried_again_by_itself(self) -> None:
+        assert not self.store.waiting or any(row.next_at is not None for row in self.store.waiting)
 
     @invariant()
     def what_is_blocked_has_something_that_waits(self) -> None:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from faststream.kafka import KafkaBroker
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from chassis import health, subscription
 from chassis.database import Unavailable
 from chassis.kafka import IDLE_MS
-from chassis.subscription import Apply, Subscription, in_pieces, watch
+from chassis.subscription import Apply, Offsets, Subscription, in_pieces, watch
 from chassis.watched import Watched
 from testkit.eventually import eventually
 from testkit.streams import Wire, make_topics
@@ -89,6 +90,25 @@ async def test_what_fails_is_repeated_until_it_is_applied_and_then_committed(
         await watch(found, {})
         assert found.lag() == 0
     assert await wire.committed("billing", "workflow.requests") == 1
+
+
+async def test_offsets_of_a_partition_that_has_moved_away_are_left_to_its_new_owner(
+    kafka: Any, prefix: str, wire: Wire
+) -> None:
+    gone, mine = (TopicPartition(f"{prefix}.workflow.requests", n) for n in range(2))
+    group = f"{prefix}.billing"
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([mine])
+        offsets = Offsets(15.0)
+        offsets.consumer = consumer
+        for places in ([gone], [gone, mine]):
+            offsets.applied([SimpleNamespace(topic=topic, partition=n, offset=4) for topic, n in places])
+            await offsets.commit()
+        assert [await consumer.committed(place) for place in (gone, mine)] == [None, 5]
+    finally:
+        await consumer.stop()
 
 
 async def test_a_batch_that_can_never_be_applied_ends_the_process_and_is_not_committed(

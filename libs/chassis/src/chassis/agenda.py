@@ -11,7 +11,7 @@ import asyncpg
 
 from chassis import failpoints, telemetry
 from chassis.aggregate import Aggregate
-from chassis.asked import Asked, Outcome
+from chassis.asked import Asked, Outcome, UnknownOutcome
 from chassis.clock import utc_now
 from chassis.database import AWAY, LOST, Database, Unavailable
 from chassis.decider import Decider
@@ -92,7 +92,7 @@ class Agenda:
                 seconds = look.idle
                 if look.due:
                     seconds = 0.0 if await self._sweep(look) else _HELD
-            except (Unavailable, *AWAY, *LOST) as error:
+            except (Unavailable, UnknownOutcome, *AWAY, *LOST) as error:
                 log.warning("the agenda could not be swept: %s", error)
                 seconds = 1.0
             await woken.wait(seconds)
@@ -162,15 +162,24 @@ class Agenda:
             await self._database.execute(_LATER, subject, self._retry_at(subject, utc_now()))
 
     async def _swept(self, connection: Any, decider: Decider[Any], rows: Sequence[asyncpg.Record]) -> None:
+        failed: set[UUID] = set()
+
+        def retry_at(subject: UUID, now: datetime) -> datetime:
+            failed.add(subject)
+            return self._retry_at(subject, now)
+
         fired = await decider.sweep(
             connection,
             rows,
             lambda subject, state, now: due(decider.aggregate, subject, state, now),
-            self._retry_at,
+            retry_at,
         )
+        for well in {row["id"] for row in rows} - failed:
+            self._failures.pop(well, None)
         self.fired += fired
 
     def _retry_at(self, subject: UUID, now: datetime) -> datetime:
+        """When to look again at what failed just now: later each time, until it goes well once."""
         failures = self._failures.get(subject, 0)
         self._failures[subject] = failures + 1
         return now + _RETRY[min(failures, len(_RETRY) - 1)]

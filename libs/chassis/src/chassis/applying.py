@@ -144,13 +144,24 @@ STILL = Part(
     5,
 )
 DECIDED = Part("decided", "DELETE FROM waiting WHERE id = ANY({0}::bigint[]) RETURNING 1", 1)
+WOKEN = ("gap", "behind", "unknown")
+"""Reasons that are over once something else is decided."""
 DUE_NOW = Part(
     "due_now",
     "UPDATE waiting SET next_at = clock_timestamp() WHERE subject = ANY({0}::uuid[]) "
-    "AND reason IN ('gap', 'behind', 'unknown') RETURNING 1",
+    f"AND reason IN {WOKEN} RETURNING 1",
     1,
     counted=False,
 )
+"""Of what waited before this statement: a message that comes to wait in it is not seen by its other parts."""
+BEHIND = Part(
+    "behind",
+    "UPDATE waiting SET reason = 'behind', next_at = NULL WHERE aggregate = {0}::text AND subject = ANY({1}::uuid[]) "
+    "AND stream IS NOT NULL AND next_at IS NOT NULL RETURNING 1",
+    2,
+    counted=False,
+)
+"""Rests what waits behind the first of its request. It runs last: what another part has written stays as written."""
 DEAD = Part(
     "dead",
     "INSERT INTO dead_letters (reason, detail, topic, partition, kafka_offset, key, headers, value, subject) "

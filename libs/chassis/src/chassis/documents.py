@@ -32,7 +32,7 @@ WHERE d.sequence < excluded.sequence
 """
 _CHANGED = "SELECT kind, id, doc::text, changed_at FROM documents WHERE kind = ANY($1::text[]) AND changed_at > $2"
 _ONE = (
-    "SELECT d.kind, d.id, d.doc::text, d.changed_at FROM documents d "
+    "SELECT d.kind, d.id, d.doc::text FROM documents d "
     "JOIN unnest($1::text[], $2::text[]) k(kind, id) ON d.kind = k.kind AND d.id = k.id"
 )
 
@@ -74,6 +74,7 @@ class Documents:
         self._references = {reference.kind: reference for reference in references}
         self._cache: dict[tuple[str, str], Any] = {}
         self._since = datetime(1970, 1, 1, tzinfo=UTC)
+        """All that had changed by then is held: only a refresh may say so, since only it reads everything."""
         self._fresh_until = 0.0
         self._refreshing = asyncio.Lock()
 
@@ -108,20 +109,18 @@ class Documents:
             if time.monotonic() < self._fresh_until:
                 return
             kinds = [reference.kind for reference in self._references.values() if reference.cached]
-            if kinds:
-                self._keep(await self._database.read(_CHANGED, kinds, self._since - _OVERLAP))
+            rows = await self._database.read(_CHANGED, kinds, self._since - _OVERLAP) if kinds else []
+            for kind, key, doc, changed_at in rows:
+                self.put(kind, key, doc)
+                self._since = max(self._since, changed_at)
             self._fresh_until = time.monotonic() + _REFRESH_SECONDS
 
     async def fetch(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
         """Read single documents past the cache, which keeps those of cached kinds; those that were there, as JSON."""
         rows = await self._database.read(_ONE, [kind for kind, _ in keys], [key for _, key in keys])
-        self._keep(rows)
-        return {(kind, key): doc for kind, key, doc, _ in rows}
-
-    def _keep(self, rows: Iterable[Any]) -> None:
-        for kind, key, doc, changed_at in rows:
+        for kind, key, doc in rows:
             self.put(kind, key, doc)
-            self._since = max(self._since, changed_at)
+        return {(kind, key): doc for kind, key, doc in rows}
 
     def put(self, kind: str, key: str, doc: str | None) -> None:
         """Let this process see a document at once."""

@@ -218,9 +218,9 @@ class Fold(Generic[S]):
         return outcome
 
     def _behind(self, entry: Entry[S], asked: Asked) -> Outcome:
-        if asked.waiting_id is None:
-            self._wait(asked, "behind", "an earlier message of this request waits", None)
-            entry.touched = True
+        """Let a message rest until what it waits for is decided: only that is tried again, and wakes it."""
+        self._wait(asked, "behind", "an earlier message of this request waits", None)
+        entry.touched = True
         return Outcome(asked.subject, waiting=True)
 
     def _block(self, entry: Entry[S], why: str | None) -> None:

@@ -204,8 +204,7 @@ async def recover(service: Service, settings: ServiceSettings, kafka: Mapping[st
     names, groups = Names(runtime.name, runtime.prefix), groups_of(runtime)
     admin = await asyncpg.connect(admin_url)
     try:
-        await rewinding.shut_out(admin, names)
-        await rewinding.nobody_consumes(kafka, groups)
+        await rewinding.shut_out(admin, names, kafka, groups)
         async with runtime.database.begin() as connection:
             restored_to = await rewinding.restored_to(connection)
         async with rereading(runtime.prefix, kafka) as reader:

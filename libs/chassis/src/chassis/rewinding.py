@@ -25,6 +25,7 @@ _SESSIONS = (
     "SELECT usename, count(*) FROM pg_stat_activity WHERE usename = ANY($1::text[]) AND datname = current_database() "
     "GROUP BY usename ORDER BY usename"
 )
+_MAY_ENTER = "SELECT coalesce(bool_or(rolcanlogin), false) FROM pg_roles WHERE rolname = ANY($1::text[])"
 _MARKED = (
     "INSERT INTO series AS s (name, last) SELECT $1, (extract(epoch FROM coalesce($2::timestamptz, to_timestamp(0))) "
     "* 1000)::bigint ON CONFLICT (name) DO UPDATE SET last = s.last RETURNING to_timestamp(s.last / 1000.0)"
@@ -76,17 +77,21 @@ class Published:
         return row["event_id"] in self.ids or (newest is not None and newest >= (row["sequence"] or 0))
 
 
-async def shut_out(admin: asyncpg.Connection, names: Names) -> None:
-    """Take the service's logins their right to enter. Raises StillUp while a process of it is connected.
+async def shut_out(admin: asyncpg.Connection, names: Names, kafka: Mapping[str, Any], groups: Iterable[str]) -> None:
+    """Take the service's logins their right to enter. Raises StillUp while a process of it is connected or consumes.
 
-    They stay shut out when this is killed in the middle: a service must not run on half of its facts.
+    They stay shut out when this is killed in the middle: a service must not run on half of its facts. Whatever is
+    raised here, they may enter as they might before, since nothing has been changed yet.
     """
+    entered: bool = await admin.fetchval(_MAY_ENTER, [names.app, names.relay])
     await _logins(admin, names, "NOLOGIN")
-    sessions = await admin.fetch(_SESSIONS, [names.app, names.relay])
-    if sessions:
-        await _logins(admin, names, "LOGIN")
-        who = ", ".join(f"{login} ({count} connections)" for login, count in sessions)
-        raise StillUp(f"{names.service} is up: {who}; stop all of its processes first")
+    try:
+        await _nobody_connected(admin, names)
+        await _nobody_consumes(kafka, groups)
+    except BaseException:
+        if entered:
+            await let_in(admin, names)
+        raise
 
 
 async def let_in(admin: asyncpg.Connection, names: Names) -> None:
@@ -99,7 +104,14 @@ async def _logins(admin: asyncpg.Connection, names: Names, what: str) -> None:
         await admin.execute(f'ALTER ROLE "{login}" {what}')
 
 
-async def nobody_consumes(kafka: Mapping[str, Any], groups: Iterable[str]) -> None:
+async def _nobody_connected(admin: asyncpg.Connection, names: Names) -> None:
+    sessions = await admin.fetch(_SESSIONS, [names.app, names.relay])
+    if sessions:
+        who = ", ".join(f"{login} ({count} connections)" for login, count in sessions)
+        raise StillUp(f"{names.service} is up: {who}; stop all of its processes first")
+
+
+async def _nobody_consumes(kafka: Mapping[str, Any], groups: Iterable[str]) -> None:
     """Return once these consumer groups have no members: one that was stopped under its own name is one for 20 s more.
 
     Raises StillUp when one keeps members for longer.

@@ -38,6 +38,8 @@ _DECIDED = (
     "AND (w.event_id = ANY($3::uuid[]) "
     "OR (w.stream IS NOT NULL AND w.sequence <= (u.heard::json ->> w.stream)::bigint))"
 )
+_WAKE = f"UPDATE waiting SET next_at = clock_timestamp() WHERE subject = ANY($1::uuid[]) AND reason IN {applying.WOKEN}"
+"""Whatever waited for something that is decided by now: nothing else would ever try it."""
 _UNBLOCK = (
     "UPDATE {table} t SET blocked = NULL WHERE t.id = ANY($1::uuid[]) AND t.blocked IS NOT NULL "
     "AND NOT EXISTS (SELECT 1 FROM waiting w WHERE w.subject = t.id)"
@@ -75,6 +77,7 @@ async def write(
     causes = [line.causation_id for pen in pens for line in pen.lines if line.causation_id is not None]
     subjects = [pen.subject for pen in pens]
     await connection.execute(_DECIDED, subjects, [to_json(pen.heard) for pen in pens], causes)
+    await connection.execute(_WAKE, subjects)
     await connection.execute(_UNBLOCK.format(table=aggregate.table.name), subjects)
 
 

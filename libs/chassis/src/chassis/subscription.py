@@ -60,13 +60,18 @@ class Offsets(ConsumerRebalanceListener):  # type: ignore[misc]
             self._applied[TopicPartition(record.topic, record.partition)] = record.offset + 1
 
     async def commit(self) -> None:
-        """Write the offsets that moved; after a failure they are written later, or their records come again."""
+        """Write the offsets that moved; after a failure they are written later, or their records come again.
+
+        Those of a partition that has moved away are its new owner's to write.
+        """
         consumer = self.consumer
         if not self._applied or consumer is None:
             return
         applied, self._applied = self._applied, {}
         assigned = consumer.assignment()
         mine = {place: offset for place, offset in applied.items() if place in assigned}
+        if not mine:
+            return
         try:
             if failpoints.armed is not None:
                 await failpoints.armed.reach("offsets.before")

@@ -165,12 +165,13 @@ class Writer:
 
     def _waiting(self, fold: Fold[Any]) -> list[Filled]:
         changes, name = fold.changes, fold.aggregate.name
-        rows = [self._wait_row(name, wait) for wait in changes.waits]
+        rows = [self._wait_row(name, wait, _due(fold, wait)) for wait in changes.waits]
         rows += [self._reaction_row(fold, reaction) for reaction in changes.reactions]
         parts = []
         if rows:
             parts.append(Filled(applying.WAIT, columns_of(rows)))
-        still = [(w.asked.waiting_id, w.reason, w.detail, w.attempts, w.next_at) for w in changes.still_waiting]
+        tried = [wait for wait in changes.still_waiting if wait.reason != "behind"]
+        still = [(w.asked.waiting_id, w.reason, w.detail, w.attempts, w.next_at) for w in tried]
         if still:
             parts.append(Filled(applying.STILL, columns_of(still), len(still)))
         if changes.decided_waiting:
@@ -178,16 +179,18 @@ class Writer:
             parts.append(Filled(applying.DECIDED, [ids], len(ids)))
         if changes.due_now:
             parts.append(Filled(applying.DUE_NOW, [sorted(changes.due_now)]))
+        if behind := {wait.asked.subject for wait in changes.still_waiting if wait.reason == "behind"}:
+            parts.append(Filled(applying.BEHIND, [name, sorted(behind)]))
         if changes.dead:
             parts.append(Filled(applying.DEAD, columns_of([self._dead_row(asked, why) for asked, why in changes.dead])))
         return parts
 
     @staticmethod
-    def _wait_row(aggregate: str, wait: Wait) -> tuple[Any, ...]:
+    def _wait_row(aggregate: str, wait: Wait, next_at: datetime | None) -> tuple[Any, ...]:
         asked = wait.asked
         return (
             aggregate, asked.subject, asked.stream, asked.sequence, asked.id, wait.kind, None, headers_json(asked),
-            asked.record, envelope_of(asked), wait.reason, wait.detail, wait.attempts, wait.next_at,
+            asked.record, envelope_of(asked), wait.reason, wait.detail, wait.attempts, next_at,
         )  # fmt: skip
 
     def _reaction_row(self, fold: Fold[Any], reaction: Any) -> tuple[Any, ...]:
@@ -258,6 +261,12 @@ class Writer:
             1, key, outcome.subject, None, fold.now, _actor_json(asked.actor), asked.correlation_id, asked.id,
             asked.hop, asked.traceparent, None, None, _answer_json(asked, outcome, self._docs_url), None, None,
         )  # fmt: skip
+
+
+def _due(fold: Fold[Any], wait: Wait) -> datetime | None:
+    """When a message is tried that comes to wait: at once, if what it waits for was decided in the same batch."""
+    woken = wait.asked.subject in fold.changes.due_now and wait.reason in applying.WOKEN
+    return fold.now if woken else wait.next_at
 
 
 def _answer_json(asked: Asked, outcome: Outcome, docs_url: str) -> str:

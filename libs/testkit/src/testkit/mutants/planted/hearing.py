@@ -158,6 +158,57 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=f"{_TESTS}/test_agenda.py::test_what_comes_to_wait_while_a_sweep_decides_what_it_waits_for_flows_too",
     ),
     mutant(
+        "what waits behind another is tried with it",
+        "L2",
+        _FOLDING,
+        '        self._wait(asked, "behind", "an earlier message of this request waits", None)\n',
+        "        if asked.waiting_id is None:\n"
+        '            self._wait(asked, "behind", "an earlier message of this request waits", None)\n',
+        why="a retry that fails uses up all attempts at once, and the sweep spins for ever",
+        tests=f"{_TESTS}/test_waiting.py::"
+        "test_what_waits_behind_a_message_that_is_retried_and_fails_again_rests_until_that_is_decided",
+    ),
+    mutant(
+        "only what a sweep has read may rest",
+        "L2",
+        f"{_CHASSIS}/applying.py",
+        '"AND stream IS NOT NULL AND next_at IS NOT NULL RETURNING 1",',
+        '"AND stream IS NOT NULL AND next_at IS NOT NULL AND id < 500 RETURNING 1",',
+        why="the same, for a request of which more waits than one sweep reads",
+        tests=f"{_TESTS}/test_waiting.py::"
+        "test_what_waits_behind_a_message_that_is_retried_and_fails_again_rests_until_that_is_decided",
+    ),
+    mutant(
+        "skipped over what was never received",
+        "L2",
+        f"{_CHASSIS}/skipping.py",
+        "    if sequence > last + 1:\n",
+        "    if False:\n",
+        why="an operator's skip moves the position over facts that nobody has heard: they are dropped when they come",
+        tests=f"{_TESTS}/test_waiting.py::test_what_was_never_received_is_not_skipped_over_whatever_waits_before_it",
+    ),
+    mutant(
+        "one document read counts as all of them",
+        "L2",
+        f"{_CHASSIS}/documents.py",
+        "        for kind, key, doc in rows:\n            self.put(kind, key, doc)\n        return",
+        "        for kind, key, doc in rows:\n            self.put(kind, key, doc)\n"
+        "        self._since = max(self._since, datetime.now(UTC))\n        return",
+        why="who is switched off in one process stays switched on in another for ever",
+        tests=f"{_TESTS}/test_documents.py::"
+        "test_what_another_process_stores_is_seen_whatever_this_one_stores_meanwhile",
+    ),
+    mutant(
+        "offsets of nothing are committed",
+        "L2",
+        _SUBSCRIPTION,
+        "        if not mine:\n            return\n",
+        "",
+        why="a partition that moves away at the wrong moment ends the process",
+        tests=f"{_TESTS}/test_subscription.py::"
+        "test_offsets_of_a_partition_that_has_moved_away_are_left_to_its_new_owner",
+    ),
+    mutant(
         "a consumer may fail for ever",
         "L2",
         _SUBSCRIPTION,

@@ -1,0 +1,141 @@
+"""What waits, against real PostgreSQL: tried when it is due, in its order, and resting while it waits for another."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+
+from chassis import failpoints
+from chassis.database import Database
+from chassis.skipping import MissesEarlier, skip
+from chassis.waiting import listed, retry
+from testkit import toy
+from testkit.eventually import eventually
+from testkit.toy import Add, Explode, Forward, asked, heard
+from testkit.toywaiting import agenda, remembered, revive
+
+pytestmark = pytest.mark.servers
+
+
+class Dies(BaseException):
+    """A process ends here."""
+
+
+@pytest_asyncio.fixture
+async def database(fresh_database: Any) -> AsyncIterator[Database]:
+    database = Database((await fresh_database.template("toy", toy.create)).url)
+    yield database
+    await database.close()
+
+
+async def total(database: Database, till: UUID) -> int | None:
+    rows = await database.read("SELECT total FROM tills WHERE id = $1", till)
+    return rows[0]["total"] if rows else None
+
+
+async def rested(database: Database, till: UUID) -> list[tuple[str, int, bool]]:
+    """Of what waits for a till, in its order: why, how often it was tried, and whether it rests."""
+    rows = await database.read("SELECT reason, attempts, next_at FROM waiting WHERE subject = $1 ORDER BY id", till)
+    return [(row["reason"], row["attempts"], row["next_at"] is None) for row in rows]
+
+
+async def flows(database: Database, till: UUID) -> bool:
+    """Whether nothing waits for a till any more, after a sweep."""
+    await agenda(database).sweep()
+    (row,) = await database.read("SELECT blocked FROM tills WHERE id = $1", till)
+    return await rested(database, till) == [] and row["blocked"] is None
+
+
+@pytest.mark.parametrize("many", [1, 600])
+async def test_what_waits_behind_a_message_that_is_retried_and_fails_again_rests_until_that_is_decided(
+    database: Database, many: int
+) -> None:
+    till = uuid4()
+    failing = [remembered(heard(till, Add(1), 1)), remembered(heard(till, Explode(times=2), 2))]
+    behind = [remembered(heard(till, Add(1), 3 + n)) for n in range(many)]
+    await toy.decider(database).handle_batch([*failing, *behind])
+    assert await retry(database, till) == 1 + many
+    await agenda(database).sweep()
+    assert await rested(database, till) == [("error", 1, False), *[("behind", 0, True)] * many]
+    await eventually(lambda: flows(database, till))
+    assert await total(database, till) == 1 + many
+
+
+async def test_what_waits_on_another_stream_behind_a_message_that_fails_rests_as_well(database: Database) -> None:
+    till, decider = uuid4(), toy.decider(database)
+    await decider.handle_batch([remembered(heard(till, Add(1), 1)), remembered(heard(till, Explode(times=2), 2))])
+    await decider.handle_batch([remembered(heard(till, Add(1), n, "late.things")) for n in (1, 2)])
+    await retry(database, till)
+    await agenda(database).sweep()
+    assert await rested(database, till) == [("error", 1, False), ("behind", 0, True), ("behind", 0, True)]
+    await eventually(lambda: flows(database, till))
+    assert await total(database, till) == 3
+
+
+async def test_what_comes_to_wait_for_what_its_own_batch_brings_after_it_is_decided_at_once(database: Database) -> None:
+    till = uuid4()
+    await toy.decider(database).handle_batch([remembered(heard(till, Add(1), n)) for n in (1, 3, 4, 2)])
+    assert await flows(database, till)
+    assert await total(database, till) == 4
+
+
+async def test_of_what_lies_beyond_a_gap_only_the_first_is_tried_again(database: Database) -> None:
+    till, decider = uuid4(), toy.decider(database)
+    stream = [remembered(heard(till, Add(1), n)) for n in (1, 2, 3, 4)]
+    await decider.handle_batch([stream[0], *stream[2:]])
+    for tried in (2, 3):
+        await database.execute("UPDATE waiting SET next_at = clock_timestamp() WHERE next_at IS NOT NULL")
+        await agenda(database).sweep()
+        assert await rested(database, till) == [("gap", tried, False), ("behind", 1, True)]
+    await decider.handle_batch([stream[1]])
+    assert await flows(database, till)
+    assert await total(database, till) == 4
+
+
+async def test_what_was_never_received_is_not_skipped_over_whatever_waits_before_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.skipping.revive_of", lambda _: revive)
+    till, decider = uuid4(), toy.decider(database)
+    runtime: Any = SimpleNamespace(database=database, deciders={"tills": decider})
+    await decider.handle_batch([remembered(heard(till, Add(1), 1)), remembered(heard(till, Explode(), 2))])
+    await decider.handle_batch([remembered(heard(till, Add(1), 2, "late.things"))])
+    failing, beyond = [row["id"] for row in await listed(database, subject=till, after=0, limit=10)]
+    with pytest.raises(MissesEarlier, match=r"late.things jumped from 0 to 2"):
+        await skip(runtime, beyond, "planted")
+    await skip(runtime, failing, "planted")
+    await agenda(database).sweep()
+    assert await rested(database, till) == [("gap", 2, False)]
+    with pytest.raises(MissesEarlier):
+        await skip(runtime, beyond, "planted")
+
+
+async def test_a_sweep_goes_on_after_its_connection_was_cut_at_the_commit_of_what_waits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = uuid4(), uuid4()
+    await toy.decider(database).handle_batch([asked(one, Add(5)), asked(one, Forward(two, 3))])
+    admin, cuts, waits = await database.connect(), 0, list[float]()
+
+    async def cut(name: str) -> None:
+        nonlocal cuts
+        if name == "commit.before" and cuts == 0:
+            cuts += await admin.fetchval(
+                "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 100 or await admin.fetchval("SELECT true FROM tills WHERE id = $1", two):
+            raise Dies
+
+    monkeypatch.setattr(failpoints, "armed", SimpleNamespace(reach=cut))
+    with pytest.raises(Dies):
+        await agenda(database).run(SimpleNamespace(wait=wait))
+    await admin.close()
+    assert cuts > 0
+    assert (await total(database, two), await listed(database, subject=None, after=0, limit=10)) == (3, [])
