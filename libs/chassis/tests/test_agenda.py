@@ -1,4 +1,4 @@
-"""Sweeps against real PostgreSQL: timers once and never early, reactions and waiting messages in their order."""
+"""Timers against real PostgreSQL: swept once and never early, those that fail looked at again later."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,15 +16,11 @@ from chassis import failpoints
 from chassis.agenda import Agenda
 from chassis.clock import utc_now
 from chassis.database import Database, Unavailable
-from chassis.decider import Decider
-from chassis.documents import Documents
 from chassis.history import history
-from chassis.waiting import NothingWaits, listed, of_subject, retry
-from chassis.writing import Writer
 from testkit import toy
 from testkit.eventually import eventually
-from testkit.toy import Add, CountAt, Explode, Forward, Take, asked, heard
-from testkit.toywaiting import agenda, remembered, revive
+from testkit.toy import Add, CountAt, Forward, asked
+from testkit.toywaiting import agenda, revive
 
 pytestmark = pytest.mark.servers
 
@@ -39,11 +35,6 @@ async def database(fresh_database: Any) -> AsyncIterator[Database]:
     database = Database(fresh.url)
     yield database
     await database.close()
-
-
-async def total(database: Database, till: UUID) -> int | None:
-    rows = await database.read("SELECT total FROM tills WHERE id = $1", till)
-    return rows[0]["total"] if rows else None
 
 
 async def counted(database: Database, till: UUID) -> list[Any]:
@@ -159,128 +150,6 @@ async def test_sweepers_are_told_of_what_falls_due_within_two_seconds(
     assert rung == [told]
 
 
-async def test_a_reaction_reaches_its_aggregate(database: Database) -> None:
-    one, two = uuid4(), uuid4()
-    await toy.decider(database).handle_batch([asked(one, Add(5)), asked(one, Forward(two, 3))])
-    await agenda(database).sweep()
-    assert (await total(database, one), await total(database, two)) == (2, 3)
-    assert await database.read("SELECT 1 FROM waiting") == []
-    rows = await history(database, two)
-    causes = await history(database, one)
-    assert rows[0]["hop"] == 1
-    assert rows[0]["correlation_id"] == causes[-1]["correlation_id"]
-
-
-@pytest.mark.parametrize("together", [True, False])
-async def test_what_one_stream_knows_too_early_waits_for_another_stream_and_does_not_hold_it_up(
-    database: Database, together: bool
-) -> None:
-    till, decider = uuid4(), toy.decider(database)
-    early = [remembered(heard(till, Add(10), n, "early.things")) for n in (2, 3)]
-    early = [remembered(heard(till, CountAt(utc_now()), 1, "early.things")), *early]
-    late = [remembered(heard(till, Add(1), n, "late.things")) for n in (1, 2)]
-    for batch in [[*early, *late]] if together else [early, late]:
-        await decider.handle_batch(batch)
-    assert await total(database, till) == 2
-    await eventually(lambda: agenda(database).sweep())
-    assert await total(database, till) == 22
-    (row,) = await database.read("SELECT blocked FROM tills WHERE id = $1", till)
-    assert row["blocked"] is None
-    assert await database.read("SELECT 1 FROM waiting") == []
-
-
-async def test_what_waited_for_a_gap_flows_in_order_when_it_is_filled(database: Database) -> None:
-    till, decider = uuid4(), toy.decider(database)
-    stream = [remembered(heard(till, Add(n), n)) for n in (1, 2, 3, 4, 5)]
-    await decider.handle_batch([stream[0], stream[4], stream[2]])
-    await decider.handle_batch([stream[1]])
-    await agenda(database).sweep()
-    assert await total(database, till) == 1 + 2 + 3
-    await decider.handle_batch([stream[3]])
-    await agenda(database).sweep()
-    assert await total(database, till) == 15
-    (row,) = await database.read("SELECT blocked FROM tills WHERE id = $1", till)
-    assert row["blocked"] is None
-    assert await database.read("SELECT 1 FROM waiting") == []
-
-
-async def test_a_message_that_fails_is_tried_again_and_those_behind_it_keep_their_order(database: Database) -> None:
-    till, decider = uuid4(), toy.decider(database)
-    stream = [
-        remembered(one) for one in (heard(till, Add(1), 1), heard(till, Explode(times=2), 2), heard(till, Add(1), 3))
-    ]
-    await decider.handle_batch(stream)
-    assert await total(database, till) == 1
-    sweeper = agenda(database)
-
-    async def drained() -> bool:
-        await sweeper.sweep()
-        return await total(database, till) == 2
-
-    await eventually(drained)
-    types = [row["data"] for row in await history(database, till)]
-    assert len(types) == 3
-
-
-async def test_what_comes_to_wait_while_a_sweep_decides_what_it_waits_for_flows_too(database: Database) -> None:
-    """The sweep has read what waits; a worker lets its record wait behind that; then the sweep decides."""
-    till, decider = uuid4(), toy.decider(database)
-    stream = [heard(till, Add(1), 1), heard(till, Explode(times=1), 2), heard(till, Add(1), 3), heard(till, Add(1), 4)]
-    first, second, third, fourth = map(remembered, stream)
-    await decider.handle_batch([first, second])
-    read = [revive(row) for row in await of_subject(database, "tills", till)]
-    await decider.handle_batch([third, fourth])
-    await decider.handle_batch(read)
-    await agenda(database).sweep()
-    assert await total(database, till) == 3
-    assert await database.read("SELECT 1 FROM waiting") == []
-
-
-async def test_what_is_unknown_is_waited_for_a_minute_and_then_stated_otherwise_or_put_away(database: Database) -> None:
-    told, silent, client = uuid4(), uuid4(), uuid4()
-    patient = replace(
-        toy.TILLS, in_vain=lambda state, message, unknown, now: [toy.Added(0, 0)] if message.amount == 1 else []
-    )
-    writer = Writer("toy", toy.PARTITIONS, toy.CLASSES)
-    decider = Decider(patient, database, Documents(database), writer)
-    await decider.handle_batch([remembered(heard(till, Take(n), 1)) for n, till in ((1, told), (2, silent))])
-    command = remembered(heard(client, Take(1), 1, reply_to="erp"))
-    await decider.handle_batch([command])
-    sweeper = Agenda(database, {"tills": decider}, revive)
-
-    async def aged(seconds: float) -> list[str]:
-        await database.execute(
-            "UPDATE waiting SET next_at = clock_timestamp(), first_at = clock_timestamp() - make_interval(secs => $1)",
-            seconds,
-        )
-        await sweeper.sweep()
-        return [row["type"] for row in await database.read("SELECT type FROM journal ORDER BY type")]
-
-    assert await aged(58.0) == []
-    assert len(await listed(database, subject=None, after=0, limit=10)) == 3
-    assert await aged(60.0) == ["throughline.command-refused", "toy.till-changed"]
-    assert await listed(database, subject=None, after=0, limit=10) == []
-    letters = await database.read("SELECT subject, reason FROM dead_letters")
-    assert [(row["subject"], row["reason"]) for row in letters] == [(silent, "no-such-till")]
-    positions = await database.read("SELECT heard ->> 'other.things' AS heard FROM tills")
-    assert [row["heard"] for row in positions] == ["1"] * 3
-
-
-async def test_an_operator_sees_what_waits_and_lets_it_be_tried_again(database: Database) -> None:
-    till = uuid4()
-    await toy.decider(database).handle_batch(
-        [remembered(heard(till, Add(1), 1)), remembered(heard(till, Explode(1), 2))]
-    )
-    (row,) = await listed(database, subject=till, after=0, limit=10)
-    assert row["reason"] == "error"
-    assert "planted" in row["detail"]
-    assert await retry(database, till) == 1
-    await agenda(database).sweep()
-    assert await listed(database, subject=till, after=0, limit=10) == []
-    with pytest.raises(NothingWaits):
-        await retry(database, till)
-
-
 async def test_a_timer_that_fails_backs_off_and_starves_nobody(database: Database) -> None:
     bad, good = uuid4(), uuid4()
     decider = toy.decider(database)
@@ -329,17 +198,6 @@ async def test_a_timer_that_the_database_refuses_backs_off_and_starves_nobody(da
     (row,) = await database.read("SELECT subject, at, clock_timestamp() AS now FROM wake")
     assert row["subject"] == bad
     assert row["at"] > row["now"]
-
-
-async def test_what_waits_and_cannot_be_read_again_waits_on_and_starves_nobody(database: Database) -> None:
-    lost, good = uuid4(), uuid4()
-    failing = [remembered(heard(good, Add(3), 1)), remembered(heard(good, Explode(1), 2))]
-    await toy.decider(database).handle_batch([heard(lost, Take(1), 1), *failing])
-    await database.execute("UPDATE waiting SET next_at = clock_timestamp()")
-    await agenda(database).sweep()
-    (row,) = await listed(database, subject=None, after=0, limit=10)
-    assert (row["subject"], row["reason"]) == (lost, "error")
-    assert "KeyError" in row["detail"]
 
 
 async def test_a_sweep_passes_over_what_somebody_has_in_hand_and_fires_the_rest(database: Database) -> None:

@@ -1,6 +1,6 @@
 """Hearing in memory, step by step: facts come twice, late, in any order or not at all, and are decided once, in order.
 
-The table of waiting messages is a small model here; `test_agenda.py` and `test_stream.py` run the same promise
+The table of waiting messages is a small model here; `test_waiting.py` and `test_stream.py` run the same promise
 against real servers.
 """
 

@@ -155,7 +155,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "                self._block(entry, None)\n                self.changes.due_now.add(subject)\n",
         "                self._block(entry, None)\n",
         why="a record that comes to wait while a sweep decides what it waits for waits for ever",
-        tests=f"{_TESTS}/test_agenda.py::test_what_comes_to_wait_while_a_sweep_decides_what_it_waits_for_flows_too",
+        tests=f"{_TESTS}/test_waiting.py::test_what_comes_to_wait_while_a_sweep_decides_what_it_waits_for_flows_too",
     ),
     mutant(
         "what waits behind another is tried with it",
@@ -177,6 +177,16 @@ MUTANTS: tuple[Mutant, ...] = (
         why="the same, for a request of which more waits than one sweep reads",
         tests=f"{_TESTS}/test_waiting.py::"
         "test_what_waits_behind_a_message_that_is_retried_and_fails_again_rests_until_that_is_decided",
+    ),
+    mutant(
+        "what its own batch brings wakes it late",
+        "L2",
+        f"{_CHASSIS}/writing.py",
+        "    return fold.now if woken else wait.next_at\n",
+        "    return wait.next_at\n",
+        why="facts that arrive in the wrong order in one batch are decided twenty seconds later",
+        tests=f"{_TESTS}/test_waiting.py::"
+        "test_what_comes_to_wait_for_what_its_own_batch_brings_after_it_is_decided_at_once",
     ),
     mutant(
         "skipped over what was never received",

@@ -112,7 +112,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "ORDER BY first_id, w.sequence, w.id LIMIT 500",
         "ORDER BY w.id LIMIT 500",
         why="what waited is decided in the order in which it arrived, and not in that in which it was told",
-        tests=_agenda("what_waited_for_a_gap_flows_in_order_when_it_is_filled"),
+        tests=f"{_TESTS}/test_waiting.py::test_what_waited_for_a_gap_flows_in_order_when_it_is_filled",
     ),
     mutant(
         "an agenda kind added without a re-save",
