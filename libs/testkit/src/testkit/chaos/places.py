@@ -6,11 +6,11 @@ import math
 import os
 import signal
 
-from testkit.chaos.faults import Fault, child_of, ended, replaced
+from testkit.chaos.faults import Fault, child_of, ended, replaced, said_since
 from testkit.chaos.site import Site
 from testkit.eventually import eventually
 
-_REACHED_WITHIN = 30.0
+REACHED_WITHIN = 30.0
 """Seconds beyond its time that a failpoint may take to be reached: a busy machine starts processes slowly."""
 _SETTING = "THROUGHLINE_FAILPOINTS"
 
@@ -41,7 +41,7 @@ class AtFailpoint(Fault):
     async def heal(self) -> None:
         """Disarm it, once it has been reached: what still lives is replaced once more."""
         with contextlib.suppress(AssertionError):
-            await eventually(lambda: self.deaths > 0, within=_REACHED_WITHIN)
+            await eventually(lambda: self.deaths > 0, within=REACHED_WITHIN)
         if self._counting is not None:
             self._counting.cancel()
             await asyncio.gather(self._counting, return_exceptions=True)
@@ -72,9 +72,14 @@ class PausedAt(Fault):
     async def heal(self) -> None:
         """Disarm it for the next start, once it has been reached; this one pauses no more."""
         with contextlib.suppress(AssertionError):
-            await eventually(self._reached, within=_REACHED_WITHIN)
+            await eventually(self.reached, within=REACHED_WITHIN)
             self.proof = "it said so in its log"
+        self.disarm()
+
+    def disarm(self) -> None:
+        """Let the next process pause nowhere."""
         self._process.environment.pop(_SETTING, None)
 
-    def _reached(self) -> bool:
-        return '"failpoint_reached"' in self._process.log.read_text(errors="replace")[self._said :]
+    def reached(self) -> bool:
+        """Whether it has said in its log that it stands there."""
+        return '"failpoint_reached"' in said_since(self._process.log, self._said)

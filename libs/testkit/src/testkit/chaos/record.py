@@ -16,7 +16,8 @@ import orjson
 from testkit.chaos.auditor import INVARIANTS
 from testkit.chaos.catalogue import FAULTS, SETS
 from testkit.chaos.experiment import Result, Shape
-from testkit.chaos.matrix import Run, percentile
+from testkit.chaos.matrix import Run
+from testkit.chaos.operations import percentile
 
 RECORD: Final = Path("docs/chaos.json")
 PAGE: Final = Path("docs/reliability.md")
