@@ -17,6 +17,8 @@ _TAKEN_WITHIN = 60.0
 _SIDE_BY_SIDE = 3.0
 _HOLDS = 10.0
 """Seconds that a worker stands at its failpoint by itself: until it is seen there, and frozen."""
+_REFUSED = "CommitFailedError"
+"""What a worker's log holds for every commit of offsets that the group did not accept from it."""
 IN_HAND = ("batch.decided", "commit.before", "commit.after", "offsets.before")
 """Failpoints at which a worker has a batch in its hands: not written, written, or written and not acknowledged."""
 
@@ -69,7 +71,7 @@ class ZombieWorker(Fault):
     What it still writes must lose against what the second has written, and the group refuses its offsets.
     """
 
-    longer = 40.0
+    longer = 30.0
 
     def __init__(self, site: Site, service: str, point: str, passage: int, shared: Shares = shares) -> None:
         self._first = site.watch.processes[f"{service}-worker"]
@@ -121,7 +123,7 @@ class ZombieWorker(Fault):
         self._second.wanted = False
         await asyncio.to_thread(child_of(self._second).stop)
         if back and self._frozen.struck:
-            refused = said_since(self._first.log, said).count('"offsets_not_committed"')
+            refused = sum(_REFUSED in line for line in said_since(self._first.log, said).splitlines())
             lives = "lived on" if first.returncode is None else f"ended with {first.returncode}"
             self.proof = (
                 f"{self._moved} partitions moved while {first.pid} stood still; it {lives}, offsets refused {refused}x"
