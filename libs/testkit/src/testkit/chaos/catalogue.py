@@ -101,7 +101,7 @@ def _database_clock(site: Site, chance: random.Random) -> Fault:
 
 
 def _zombie(site: Site, chance: random.Random) -> Fault:
-    return ZombieWorker(site, chance.choice(_BUSY["-worker"]), chance.choice(IN_HAND), chance.randrange(1, 6))
+    return ZombieWorker(site, chance.choice(_BUSY["-worker"]), chance.choice(IN_HAND), chance.randrange(1, 3))
 
 
 def _kafka_killed(site: Site, chance: random.Random) -> Fault:

@@ -10,7 +10,7 @@ from testkit.chaos.faults import Fault, child_of, ended, replaced, said_since
 from testkit.chaos.site import Site
 from testkit.eventually import eventually
 
-REACHED_WITHIN = 30.0
+_REACHED_WITHIN = 30.0
 """Seconds beyond its time that a failpoint may take to be reached: a busy machine starts processes slowly."""
 _SETTING = "THROUGHLINE_FAILPOINTS"
 
@@ -41,7 +41,7 @@ class AtFailpoint(Fault):
     async def heal(self) -> None:
         """Disarm it, once it has been reached: what still lives is replaced once more."""
         with contextlib.suppress(AssertionError):
-            await eventually(lambda: self.deaths > 0, within=REACHED_WITHIN)
+            await eventually(lambda: self.deaths > 0, within=_REACHED_WITHIN)
         if self._counting is not None:
             self._counting.cancel()
             await asyncio.gather(self._counting, return_exceptions=True)
@@ -72,7 +72,7 @@ class PausedAt(Fault):
     async def heal(self) -> None:
         """Disarm it for the next start, once it has been reached; this one pauses no more."""
         with contextlib.suppress(AssertionError):
-            await eventually(self.reached, within=REACHED_WITHIN)
+            await eventually(self.reached, within=_REACHED_WITHIN)
             self.proof = "it said so in its log"
         self.disarm()
 
