@@ -1,5 +1,6 @@
 """Chaos before anything is started: which faults are meant, what a seed plans, what is entered and what is told."""
 
+import random
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,26 +14,29 @@ from chassis.failpoints import POINTS
 from cli.demo import scenario
 from cli.demo.crm import SERVICES
 from testkit.chaos import session
+from testkit.chaos.__main__ import main
 from testkit.chaos.auditor import INVARIANTS, Violation, late_recovery
-from testkit.chaos.catalogue import FAULTS, SETS, UnknownFault, chosen, needs_disks, needs_links, skipped
+from testkit.chaos.catalogue import FAULTS, SETS, UnknownFault, chosen, needs_disks, needs_links, refused, skipped
 from testkit.chaos.evidence import POISON, service
-from testkit.chaos.experiment import Result, Shape, set_of
+from testkit.chaos.experiment import Result, Shape, arrivals, set_of
 from testkit.chaos.laws.recovering import BOUNDS, BUSY, GIVEN_UP_AFTER, bound_of
 from testkit.chaos.load import plan
 from testkit.chaos.machine import Turns, slowed, turns
-from testkit.chaos.matrix import Run, failures, figures, matrix, percentile, told
+from testkit.chaos.matrix import Run, failures, figures, matrix, told
 from testkit.chaos.matrix import failed as did_fail
-from testkit.chaos.operations import Operation, Operations, act_of, marker_of, position_of
+from testkit.chaos.operations import Operation, Operations, act_of, marker_of, percentile, position_of
 from testkit.chaos.poison import without_envelope, without_sense
 from testkit.chaos.record import run_of
 from testkit.chaos.watching import Seeing
 
 REQUEST = UUID(int=7)
 PATH = f"/requests/{REQUEST}"
+ROOT = Path(__file__).parents[3]
+PAGE, MAKEFILE = ROOT / "docs/reliability.md", ROOT / "Makefile"
 
 
 def test_sets_and_single_faults_are_chosen_by_name_each_once() -> None:
-    assert chosen("F2,kafka-kill,F4") == ["rolling", "kafka-kill", "kafka-away"]
+    assert chosen("F2,kafka-kill,F4") == ["rolling", "kafka-kill", "kafka-away", "kafka-long-away"]
     assert chosen("all") == list(FAULTS)
     with pytest.raises(UnknownFault, match="earthquake"):
         chosen("quick,earthquake")
@@ -55,6 +59,48 @@ def test_only_faults_of_disks_need_mounts_and_what_cannot_be_made_here_is_named(
     assert set(reasons) == {"disk-kafka", "clock-fast"}
     assert reasons["disk-kafka"] == "not root"
     assert "libfaketime" in reasons["clock-fast"]
+
+
+def test_what_was_asked_for_by_its_name_is_refused_where_it_cannot_be_made_and_a_set_goes_on_without_it() -> None:
+    missing = {"disk-kafka": "not root", "disk-postgres": "not root"}
+    assert refused("F8,kafka-kill", missing) == []
+    assert refused("kafka-kill,disk-kafka,all", missing) == ["disk-kafka cannot be made here: not root"]
+
+
+@pytest.mark.parametrize(("faults", "status"), [("clock-fast", 2), ("earthquake", 2)])
+def test_a_session_that_cannot_do_what_it_was_asked_for_starts_nothing_and_says_why(
+    faults: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("testkit.chaos.skewed.library", lambda: None)
+    monkeypatch.setattr("testkit.chaos.__main__.session", None)
+    assert main(["--faults", faults]) == status
+    told, said = capsys.readouterr()
+    assert told == ""
+    assert said.startswith("chaos: ")
+    assert faults in said
+    assert said.count("\n") == 1
+
+
+def test_a_set_of_which_nothing_can_be_made_here_is_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("testkit.chaos.skewed.library", lambda: None)
+    assert main(["--faults", "F9"]) == 0
+
+
+def test_every_fault_is_explained_and_every_set_that_is_explained_can_be_asked_for() -> None:
+    rows = PAGE.read_text().partition("## The faults\n")[2].partition("\n### ")[0].splitlines()
+    sets = [row.split(" | ")[0].removeprefix("| ") for row in rows if row.startswith("| ")][1:]
+    apart = [name for name in sets if name not in SETS]
+    assert apart == ["F5"]
+    assert all(f"ifeq ($(FAULTS),{name})" in MAKEFILE.read_text() for name in apart)
+    unexplained = [name for name in FAULTS if f"`{name}`" not in "\n".join(rows)]
+    assert [name for name in unexplained if not name.startswith(("at-", "pause-")) and "-link-" not in name] == []
+
+
+def test_a_fault_that_takes_its_time_has_requests_begin_for_as_much_longer() -> None:
+    shape = Shape(seconds=10.0, rate=2.0, crowd=20.0)
+    usual, more = (arrivals(random.Random(3), shape, longer=longer) for longer in (0.0, 30.0))
+    assert 8 < max(each.at for each in usual) < 10
+    assert 38 < max(each.at for each in more) < 40
 
 
 def test_a_skipped_fault_is_told_and_fails_nothing() -> None:

@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiokafka import TopicPartition
 
 from cli.running.forked import ForkServer
 from cli.running.services import Process, Watch
 from contracts.registry import SERVICES
 from testkit.chaos import skewed
-from testkit.chaos.faults import Both, Frozen, Killed, Restarted, ready, state_of
+from testkit.chaos.faults import Both, Frozen, Killed, Restarted, child_of, ready, state_of
 from testkit.chaos.operators import Scaled
+from testkit.chaos.overtaking import ZombieWorker
 from testkit.chaos.places import AtFailpoint, PausedAt
 from testkit.chaos.site import Addresses
 from testkit.chaos.skewed import Skewed, library
@@ -169,6 +171,53 @@ async def test_workers_that_joined_have_left_again(site: Site) -> None:
     assert fault.struck
     assert next(counts, None) is None  # it struck no sooner than the group had all of them
     assert set(site.watch.processes) == {"one-worker", "two-worker"}
+
+
+A, B = TopicPartition("facts", 0), TopicPartition("facts", 1)
+
+
+def shared(*answers: dict[str, set[TopicPartition]]) -> Any:
+    """What a coordinator says one time after the other; the last goes for ever."""
+    left = list(answers)
+
+    async def ask(_: Site, service: str) -> dict[str, set[TopicPartition]]:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return ask
+
+
+BOTH = {"first": {A}, "second": {B}}
+
+
+async def test_a_worker_is_a_zombie_when_the_other_has_its_partitions_and_it_comes_back(site: Site) -> None:
+    group = shared({"first": {A}}, BOTH, BOTH, {"second": set()}, {"second": {A, B}}, {"second": {A, B}}, BOTH)
+    fault = ZombieWorker(site, "one", "commit.after", 1, group)
+    await fault.strike()
+    first = pid(site, "one-worker")
+    assert state_of(first) == "T"
+    healing = asyncio.create_task(fault.heal())
+    await eventually(lambda: state_of(first) != "T")
+    with site.watch.processes["one-worker"].log.open("a") as log:
+        log.write('{"error": "CommitFailedError()"}\n{"error": "TimeoutError()"}\n')
+    await healing
+    assert fault.proof == f"1 partitions moved while {first} stood still; it lived on, offsets refused 1x"
+    assert state_of(first) != "T"
+    assert "THROUGHLINE_FAILPOINTS" not in site.watch.processes["one-worker"].environment
+    assert child_of(fault._second).returncode == 0
+
+
+@pytest.mark.parametrize("last", [BOTH, {"second": {B}}, {"other": {A, B}, "second": {B}}])
+async def test_a_worker_that_nobody_overtakes_is_no_zombie(
+    site: Site, last: dict[str, set[TopicPartition]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("testkit.chaos.overtaking._TAKEN_WITHIN", 0.1)
+    fault = ZombieWorker(site, "one", "commit.after", 1, shared(BOTH, last))
+    with pytest.raises(AssertionError):
+        await fault.strike()
+    await fault.heal()
+    assert not fault.struck
+    assert state_of(pid(site, "one-worker")) != "T"
+    assert child_of(fault._second).returncode == 0
 
 
 @pytest.mark.skipif(library() is None, reason="libfaketime is not installed")

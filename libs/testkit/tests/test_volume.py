@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 
 from cli.demo import scenario
@@ -12,7 +14,7 @@ from cli.reconcile.heard import Heard
 from testkit.chaos.archive import Archive
 from testkit.chaos.auditor import Violation
 from testkit.chaos.catalogue import FAULTS
-from testkit.chaos.crowd import crowd
+from testkit.chaos.crowd import BURST_RATE, CHAIN_AT_MOST, crowd, took_of
 from testkit.chaos.evidence import Evidence
 from testkit.chaos.laws.books import series_have_no_gap
 from testkit.chaos.operations import Operation, Operations
@@ -40,6 +42,25 @@ def test_a_crowd_comes_at_its_rate_is_short_and_of_every_kind() -> None:
     assert {step.what for each in arrivals for step in each.life.steps} == {"note", "message", "close", "take-over"}
     assert 0.25 < sum(each.life.by == "crm" for each in arrivals) / len(arrivals) < 0.55
     assert 0.05 < sum(not each.careful for each in arrivals) / len(arrivals) < 0.3
+
+
+def test_a_burst_is_ten_times_a_tenth_of_what_the_chain_was_measured_to_bear() -> None:
+    measured = orjson.loads((Path(__file__).parents[3] / "bench/results/chain.json").read_bytes())
+    assert measured["unit"] == "requests/s"
+    assert pytest.approx(measured["figure"], rel=0.25) == CHAIN_AT_MOST
+    assert pytest.approx(CHAIN_AT_MOST) == BURST_RATE
+
+
+def test_what_a_burst_took_is_told_of_its_own_submissions_that_were_accepted() -> None:
+    operations = Operations()
+    for marker, outcome, seconds in (
+        ("b-1", "ok", 0.4),
+        ("b-2", "ok", 0.1),
+        ("b-3", "refused", 9.0),
+        ("a-1", "ok", 8.0),
+    ):
+        operations.add(Operation("submit", "k", "http", outcome, seconds, marker=marker))  # type: ignore[arg-type]
+    assert took_of(operations, "b") == [0.1, 0.4]
 
 
 def test_keys_of_a_crowd_are_none_of_a_full_lifes() -> None:

@@ -111,10 +111,13 @@ class Publisher:
         known = self._counts.get(topic)
         if known is None:
             producer = await self._started()
+            asked = asyncio.ensure_future(producer.partitions_for(naming.topic(self._prefix, topic)))
             try:
-                found = await producer.partitions_for(naming.topic(self._prefix, topic))
+                found = await self._unless_gone(asked)
             except KafkaError as error:
                 raise NotSent(f"{topic}: {error!r}") from error
+            finally:
+                asked.cancel()
             known = self._counts[topic] = len(found)
         return known
 
@@ -129,7 +132,7 @@ class Publisher:
             try:
                 for builder, count in _batches(producer, records):
                     async with asyncio.timeout(_SEND_WITHIN):
-                        await self._acknowledged(await producer.send_batch(builder, name, partition=partition))
+                        await self._unless_gone(await producer.send_batch(builder, name, partition=partition))
                     sent += count
                     telemetry.RELAY_FACTS_TOTAL.labels(topic).inc(count)
             except (KafkaError, TimeoutError, OSError, NotSent) as error:
@@ -137,14 +140,14 @@ class Publisher:
                 await self._throw_away(producer)
                 raise NotSent(f"{topic}-{partition}: {error!r}", sent) from error
 
-    async def _acknowledged(self, batch: asyncio.Future[Any]) -> None:
-        """Wait for a batch, or for the end of its producer: a batch of one that was thrown away is never settled."""
+    async def _unless_gone(self, asked: asyncio.Future[Any]) -> Any:
+        """Wait for an answer, or for the end of its producer: one that was thrown away settles and answers nothing."""
         gone = self._gone
-        await asyncio.wait({batch, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not batch.done():
-            batch.add_done_callback(lambda late: late.cancelled() or late.exception())
+        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done():
+            asked.add_done_callback(lambda late: late.cancelled() or late.exception())
             raise NotSent("the producer was thrown away")
-        await batch
+        return await asked
 
     async def _throw_away(self, producer: AIOKafkaProducer) -> None:
         if self._producer is producer:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGINT
 from types import TracebackType
@@ -49,6 +50,8 @@ class Postgres:
         self._fixed_port = port
         self.port = port or 0
         self._within = within
+        self.environment: Mapping[str, str] = {}
+        """What its processes find in their environment beside what they always do, from the next start on."""
         self._child: Child | None = None
 
     def __enter__(self) -> Self:
@@ -176,7 +179,7 @@ class Postgres:
         return Child(
             command,
             log=self.log,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **self.environment},
             stop=SIGINT,
             unprivileged=self.directory,
             remove=self.directory if self._temporary else None,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from testkit.chaos.auditor import INVARIANTS
-from testkit.chaos.catalogue import UnknownFault, chosen, skipped
+from testkit.chaos.catalogue import UnknownFault, chosen, refused, skipped
 from testkit.chaos.commits import commit
 from testkit.chaos.experiment import Result, Shape
 from testkit.chaos.matrix import failed, failures, figures, matrix, told
@@ -22,12 +22,19 @@ def say(text: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status 1 when a promise was broken, when a fault did not strike, or when a site did not recover."""
+    """Exit status 1 when a promise was broken, when a fault did not strike, or when a site did not recover.
+
+    2 when there is no such fault, or when one that was asked for by its name cannot be made on this machine.
+    """
     options = _options(arguments)
     try:
         faults = chosen(options.faults)
     except UnknownFault as unknown:
         print(f"chaos: {unknown}", file=sys.stderr)
+        return 2
+    missing = skipped(faults)
+    if impossible := refused(options.faults, missing):
+        print(*(f"chaos: {each}" for each in impossible), sep="\n", file=sys.stderr)
         return 2
     runs = lines(options.report)
     first = options.seed if options.seed is not None else secrets.randbelow(1_000_000)
@@ -35,7 +42,6 @@ def main(arguments: list[str]) -> int:
     say(f"chaos: seeds {seeds}, faults {', '.join(faults)}; again with --seed {first} --seeds {options.seeds}")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     shape, version = Shape(options.seconds, options.rate, options.lasts, options.crowd), commit()
-    missing = skipped(faults)
     done = {(run["fault"], run["seed"]) for run in runs}
     planned = rounds([name for name in faults if name not in missing], seeds, options.per_site, done)
     say(f"{sum(len(one.faults) for one in planned)} runs on {len(planned)} installations; {len(runs)} told already")

@@ -1,7 +1,8 @@
 """Which faults there are, by name, and what a seed makes of each."""
 
 import random
-from collections.abc import Callable, Iterable
+import signal
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from chassis.failpoints import POINTS
@@ -9,24 +10,15 @@ from testkit.chaos import mounts, skewed
 from testkit.chaos.crowd import Burst
 from testkit.chaos.delays import Delayed
 from testkit.chaos.disks import DiskFull
-from testkit.chaos.faults import (
-    Both,
-    Fault,
-    Frozen,
-    Killed,
-    Link,
-    Restarted,
-    ServerFrozen,
-    ServerKilled,
-    ServerStopped,
-)
+from testkit.chaos.faults import Both, Fault, Frozen, Killed, Link, Restarted
 from testkit.chaos.nextversion import NextFacts, NextFields
-from testkit.chaos.operators import Locked, Rewound, Scaled
-from testkit.chaos.overtaking import Overtaken
+from testkit.chaos.operators import Locked, LongTransaction, Rewound, Scaled
+from testkit.chaos.overtaking import IN_HAND, Overtaken, ZombieWorker
 from testkit.chaos.places import AtFailpoint, PausedAt
 from testkit.chaos.poison import Poisoned
+from testkit.chaos.servers import LongAway, ServerFrozen, ServerKilled, ServerStopped
 from testkit.chaos.site import Site
-from testkit.chaos.skewed import SKEWS, Skewed
+from testkit.chaos.skewed import SERVER_SKEWS, SKEWS, ServerSkewed, Skewed
 
 _APART = ("clock-", "disk-")
 """How faults are called that need more than an ordinary machine gives."""
@@ -103,6 +95,15 @@ def _clock(how: str) -> Make:
     return make
 
 
+def _database_clock(site: Site, chance: random.Random) -> Fault:
+    assert site.postgres is not None
+    return ServerSkewed(site, site.postgres, chance.choice(SERVER_SKEWS))
+
+
+def _zombie(site: Site, chance: random.Random) -> Fault:
+    return ZombieWorker(site, chance.choice(_BUSY["-worker"]), chance.choice(IN_HAND), chance.randrange(1, 3))
+
+
 def _kafka_killed(site: Site, chance: random.Random) -> Fault:
     assert site.kafka is not None
     return ServerKilled("kafka", site.kafka)
@@ -113,14 +114,22 @@ def _kafka_frozen(site: Site, chance: random.Random) -> Fault:
     return ServerFrozen("kafka", site.kafka)
 
 
+def _kafka_long_away(site: Site, chance: random.Random) -> Fault:
+    assert site.kafka is not None
+    return LongAway("kafka", site.kafka, site.operations)
+
+
 def _postgres_killed(site: Site, chance: random.Random) -> Fault:
     assert site.postgres is not None
     return ServerKilled("postgres", site.postgres)
 
 
-def _postgres_stopped(site: Site, chance: random.Random) -> Fault:
-    assert site.postgres is not None
-    return ServerStopped("postgres", site.postgres)
+def _postgres_stopped(number: signal.Signals) -> Make:
+    def make(site: Site, chance: random.Random) -> Fault:
+        assert site.postgres is not None
+        return ServerStopped("postgres", site.postgres, number)
+
+    return make
 
 
 def _disk(server: str, site: Site, chance: random.Random) -> Fault:
@@ -144,17 +153,22 @@ FAULTS: dict[str, Make] = {
     "rolling": lambda site, chance: Restarted(site, chance.sample(list(site.watch.processes), 6)),
     "freeze-worker": lambda site, chance: Frozen(site, [chance.choice(_everybody(site, "-worker"))]),
     "freeze-relay": lambda site, chance: Frozen(site, [chance.choice(_everybody(site, "-relay"))]),
+    "zombie-worker": _zombie,
     "overtake-relay": lambda site, chance: Overtaken(site, chance.choice(_BUSY["-relay"])),
     "kafka-kill": _kafka_killed,
     "kafka-away": _kafka_frozen,
+    "kafka-long-away": _kafka_long_away,
     "postgres-kill": _postgres_killed,
-    "postgres-stop": _postgres_stopped,
+    "postgres-stop": _postgres_stopped(signal.SIGQUIT),
+    "postgres-restart": _postgres_stopped(signal.SIGINT),
     **{f"kafka-link-{how}": _kafka_link(how) for how in ("slow", "stall", "reset", "cut", "away")},
     **{f"postgres-link-{how}": _postgres_link(how) for how in ("slow", "stall", "reset", "cut", "away")},
     **{f"disk-{server}": partial(_disk, server) for server in ("postgres", "kafka")},
     **{f"clock-{how}": _clock(how) for how in SKEWS},
+    "clock-database": _database_clock,
     "redeliver": lambda site, chance: Rewound(site, chance.choice(("workflow", "billing", "notifications"))),
     "locked": lambda site, chance: Locked(site, chance.choice(("workflow.requests", "intake.submissions"))),
+    "long-transaction": lambda site, chance: LongTransaction(site, chance.choice(_BUSY["-relay"])),
     "scale": lambda site, chance: Scaled(site, chance.choice(("workflow", "notifications")), 4),
     "delay": lambda site, chance: Delayed(site, chance.choice(_BUSY["-relay"])),
     "poison": Poisoned,
@@ -174,19 +188,19 @@ SETS: dict[str, tuple[str, ...]] = {
         *(f"at-{point}" for point in POINTS),
     ),
     "F2": ("rolling",),
-    "F3": ("freeze-worker", "freeze-relay", "overtake-relay"),
+    "F3": ("freeze-worker", "freeze-relay", "zombie-worker", "overtake-relay"),
     "pauses": tuple(f"pause-{point}" for point in POINTS),
-    "F4": ("kafka-kill", "kafka-away"),
-    "F6": ("postgres-kill", "postgres-stop"),
+    "F4": ("kafka-kill", "kafka-away", "kafka-long-away"),
+    "F6": ("postgres-kill", "postgres-stop", "postgres-restart"),
     "F7": tuple(name for name in FAULTS if "-link-" in name),
     "F8": ("disk-postgres", "disk-kafka"),
-    "F9": tuple(f"clock-{how}" for how in SKEWS),
+    "F9": (*(f"clock-{how}" for how in SKEWS), "clock-database"),
     "F10": ("redeliver",),
     "F11": ("delay",),
     "F12": ("poison",),
     "F13": ("next-fields", "next-types", "next-versions"),
     "F14": ("burst",),
-    "F16": ("locked",),
+    "F16": ("locked", "long-transaction"),
     "F17": ("scale",),
     "F18": ("storm",),
     "all": tuple(FAULTS),
@@ -206,6 +220,11 @@ def chosen(names: str) -> list[str]:
             raise UnknownFault(f"{name!r} is none of {', '.join([*SETS, *FAULTS])}")
         found |= dict.fromkeys(SETS.get(name, (name,)))
     return list(found)
+
+
+def refused(names: str, missing: Mapping[str, str]) -> list[str]:
+    """What was asked for by its own name, not by a set's, and cannot be made here: a line for each. Pure."""
+    return [f"{name} cannot be made here: {missing[name]}" for name in names.split(",") if name in missing]
 
 
 def needs_links(faults: Iterable[str]) -> bool:

@@ -11,10 +11,11 @@ from testkit.chaos.site import Site
 from testkit.eventually import eventually
 
 DELAY = 30.0
-_BEHIND = (
+BEHIND = (
     "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - j.recorded_at)), 0)::float, count(*) "
     "FROM journal j JOIN relay_cursor c USING (grp) WHERE j.topic IS NOT NULL AND j.seq > c.high"
 )
+"""How old the oldest fact of a schema is that the relay has not come to, and how many there are."""
 _PASSED = "SELECT coalesce(sum(high), 0) FROM relay_cursor"
 
 
@@ -46,7 +47,7 @@ class Delayed(Fault):
 
     async def _behind(self) -> tuple[float, int]:
         async with schemas(self._site.running()) as visits:
-            found = {name: await connection.fetchrow(_BEHIND) async for name, connection in visits}
+            found = {name: await connection.fetchrow(BEHIND) async for name, connection in visits}
         row = found[self._service]
         assert row is not None
         return float(row[0]), int(row[1])

@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from testkit.chaos.faults import Fault
+from testkit.chaos.faults import Fault, said_since
 from testkit.chaos.mounts import ROOM, fill, resize
 from testkit.chaos.site import Site
 from testkit.eventually import eventually
@@ -37,9 +37,7 @@ class DiskFull(Fault):
             self.proof = f"{self._server} says: {_NO_ROOM}"
 
     def _says_so(self) -> bool:
-        with self._log.open("rb") as log:
-            log.seek(self._said)
-            return _NO_ROOM.encode() in log.read()
+        return _NO_ROOM in said_since(self._log, self._said)
 
     async def _keep_full(self) -> None:
         """Leave no room whatever is given back meanwhile; PostgreSQL is made to need some."""

@@ -133,7 +133,7 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
     load = Load(site)
     await load.start()
     try:
-        playing = asyncio.create_task(load.play(_arrivals(chance, shape)))
+        playing = asyncio.create_task(load.play(arrivals(chance, shape, longer=fault.longer)))
         await asyncio.sleep(chance.uniform(0.2, 0.4) * shape.seconds)
         lasting, struck, ours = asyncio.get_running_loop().time() + shape.lasts, utc_now(), turns()
         await strike_and_heal(fault, lasting, result)
@@ -162,10 +162,10 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
     return result
 
 
-def _arrivals(chance: random.Random, shape: Shape) -> list[Arrival]:
-    """The full lives and the crowd of a run, in the order in which they begin."""
-    seed, run = chance.randrange(1 << 30), new_id().hex[:12]
-    both = plan(seed, run, shape.rate, shape.seconds), crowd(seed, run, shape.crowd, shape.seconds)
+def arrivals(chance: random.Random, shape: Shape, *, longer: float = 0.0) -> list[Arrival]:
+    """The full lives and the crowd of a run, in the order in which they begin; `longer` for so many seconds more."""
+    seed, run, seconds = chance.randrange(1 << 30), new_id().hex[:12], shape.seconds + longer
+    both = plan(seed, run, shape.rate, seconds), crowd(seed, run, shape.crowd, seconds)
     return sorted(chain(*both), key=lambda arrival: arrival.at)
 
 

@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Protocol
 
 from cli.running.forked import Forked
 from cli.running.services import Process
@@ -25,6 +24,8 @@ class Fault(ABC):
     name: str
     proof: str = ""
     """How one can see that it happened; empty as long as it has not."""
+    longer: float = 0.0
+    """Seconds that it takes by itself, however long faults are to last: requests go on to begin for as much longer."""
 
     @property
     def struck(self) -> bool:
@@ -52,6 +53,13 @@ def child_of(process: Process) -> Forked:
     """The process that runs now."""
     assert process.child is not None
     return process.child
+
+
+def said_since(log: Path, size: int) -> str:
+    """What was written to a log since it had that size."""
+    with log.open("rb") as file:
+        file.seek(size)
+        return file.read().decode(errors="replace")
 
 
 async def ended(process: Process, number: signal.Signals) -> Forked:
@@ -103,7 +111,9 @@ class Restarted(Fault):
 
 
 class Frozen(Fault):
-    """SIGSTOP of processes until healed: they become zombies that believe themselves owners."""
+    """SIGSTOP of processes until healed. They are overtaken when that is longer than a lease or a session lasts, and
+    when there is somebody to take over: `testkit.chaos.overtaking` sees to both.
+    """
 
     def __init__(self, site: Site, names: Sequence[str]) -> None:
         self.name = "freeze " + ", ".join(names)
@@ -124,64 +134,6 @@ class Frozen(Fault):
         for pid in self._pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-
-
-class Server(Protocol):
-    """An embedded server."""
-
-    @property
-    def pid(self) -> int | None: ...
-    @property
-    def running(self) -> bool: ...
-    def kill(self) -> None: ...
-
-
-class ServerKilled(Fault):
-    """kill -9 of a server with all its processes; the supervisor starts it again on its data."""
-
-    def __init__(self, name: str, server: Server) -> None:
-        self.name = f"kill {name}"
-        self._server = server
-
-    async def strike(self) -> None:
-        before = self._server.pid
-        await asyncio.to_thread(self._server.kill)
-        await eventually(lambda: self._server.running, within=BACK_WITHIN)
-        if before is not None and self._server.pid not in (None, before):
-            self.proof = f"process {before} is now {self._server.pid}"
-
-
-class ServerStopped(Fault):
-    """PostgreSQL's immediate stop (SIGQUIT): no checkpoint, recovery at the next start."""
-
-    def __init__(self, name: str, server: Server) -> None:
-        self.name = f"stop {name}"
-        self._server = server
-
-    async def strike(self) -> None:
-        before = self._server.pid
-        assert before is not None
-        os.kill(before, signal.SIGQUIT)
-        await eventually(lambda: self._server.pid not in (None, before), within=BACK_WITHIN)
-        self.proof = f"process {before} is now {self._server.pid}"
-
-
-class ServerFrozen(Fault):
-    """SIGSTOP of Kafka: connections stay open and nothing answers, until healed."""
-
-    def __init__(self, name: str, server: Server) -> None:
-        self.name = f"freeze {name}"
-        self._server = server
-        self._pid = 0
-
-    async def strike(self) -> None:
-        self._pid = self._server.pid or 0
-        os.kill(self._pid, signal.SIGSTOP)
-
-    async def heal(self) -> None:
-        if state_of(self._pid) == "T":
-            self.proof = f"process {self._pid} stood still"
-        os.kill(self._pid, signal.SIGCONT)
 
 
 class Link(Fault):

@@ -1,20 +1,15 @@
 """What a session of chaos prints: the matrix fault by invariant, what failed, and the figures."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from testkit.chaos.auditor import INVARIANTS
 from testkit.chaos.experiment import Result
+from testkit.chaos.operations import percentile
 
 Run = Mapping[str, Any]
 """A run as a report has it."""
-
-
-def percentile(ascending: Sequence[float], part: float) -> float:
-    """The value below which `part` of all lie; 0 of none."""
-    return ascending[min(len(ascending) - 1, math.ceil(part * len(ascending)) - 1)] if ascending else 0.0
 
 
 def told(result: Result) -> str:

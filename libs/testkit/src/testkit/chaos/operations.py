@@ -1,9 +1,10 @@
 """What the load asked for, operation by operation, and what it was told: ok, refused, or nothing at all."""
 
+import math
 import re
 import time
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -78,6 +79,11 @@ class Operations:
         """How many ended in which way."""
         found = Counter(each.outcome for each in self.all)
         return {outcome: found[outcome] for outcome in ("ok", "refused", "unknown")}
+
+
+def percentile(ascending: Sequence[float], part: float) -> float:
+    """The value below which `part` of all lie; 0 of none."""
+    return ascending[min(len(ascending) - 1, math.ceil(part * len(ascending)) - 1)] if ascending else 0.0
 
 
 def marker_of(summary: object) -> str:

@@ -1,21 +1,32 @@
-"""Faults that operators cause: everything delivered once more, a table locked, workers scaled out and in."""
+"""Faults that operators cause: everything delivered once more, tables locked, old snapshots held, workers scaled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import CommitFailedError
 
 from chassis import naming
 from cli.running.services import Process
+from testkit.chaos.delays import BEHIND
 from testkit.chaos.faults import Fault, child_of, ready
 from testkit.chaos.site import Site
 from testkit.eventually import eventually
 
 _WAITING_FOR_LOCKS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 _EMPTY_WITHIN = 45.0
+_TOLD = "SELECT coalesce(sum(high - coalesce(cardinality(holes), 0)), 0)::bigint FROM relay_cursor"
+_HELD = (
+    "SELECT backend_xmin::text::bigint FROM pg_stat_activity WHERE pid = $1 "
+    "AND backend_xid::text::bigint >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+)
+"""The xmin of a session in a transaction that every snapshot still counts as open."""
 
 
 def another(model: Process, n: int) -> Process:
@@ -27,18 +38,32 @@ def another(model: Process, n: int) -> Process:
     return Process(f"{model.name}-{n}", model.module, model.role, environment, model.directory)
 
 
-async def members(site: Site, service: str) -> int:
-    """How many workers share the facts that a service hears, as the group's coordinator sees it."""
+async def shares(site: Site, service: str) -> dict[str, set[TopicPartition]]:
+    """The workers that hear a service's facts and the partitions of each, as the group's coordinator sees it.
+
+    While it shares them out anew, nobody has any.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=site.bootstrap)
     await admin.start()
     try:
         [answer] = await admin.describe_consumer_groups([naming.group(site.prefix, service)])
-        return len(answer.to_object()["groups"][0]["members"])
+        return {each["member_id"]: _given(each) for each in answer.to_object()["groups"][0]["members"]}
     finally:
         await admin.close()
 
 
+def _given(member: Mapping[str, Any]) -> set[TopicPartition]:
+    given = member["member_assignment"]
+    return set(ConsumerProtocolMemberAssignment.decode(given).partitions()) if given else set()
+
+
+async def members(site: Site, service: str) -> int:
+    """How many workers share the facts that a service hears."""
+    return len(await shares(site, service))
+
+
 Count = Callable[[Site, str], Awaitable[int]]
+Shares = Callable[[Site, str], Awaitable[dict[str, set[TopicPartition]]]]
 
 
 class Rewound(Fault):
@@ -122,6 +147,59 @@ class Locked(Fault):
             await self._holder.close()
         if self._queued:
             self.proof = f"{self._queued} sessions waited for it at once"
+
+
+class LongTransaction(Fault):
+    """A session with a transaction of its own that stays open, and the snapshot that it began with.
+
+    No snapshot's xmin passes it as long as it lasts: the relay can give up no missing number, and no dead row goes.
+    """
+
+    def __init__(self, site: Site, service: str) -> None:
+        self.name = f"a long transaction on {service}"
+        self._site = site
+        self._service = service
+        self._sessions: list[asyncpg.Connection] = []
+        self._held = self._told = 0
+        self._since = self._worst = 0.0
+        self._looking: asyncio.Task[None] | None = None
+
+    async def strike(self) -> None:
+        self._sessions = [await self._session() for _ in range(2)]
+        holder, other = self._sessions
+        await holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        await holder.execute("SELECT pg_current_xact_id(), count(*) FROM relay_cursor")
+        self._held, self._told = await self._xmin(), await other.fetchval(_TOLD)
+        self._since = time.monotonic()
+        self._looking = asyncio.create_task(self._look())
+
+    async def _session(self) -> asyncpg.Connection:
+        return await asyncpg.connect(self._site.admin_url, server_settings={"search_path": self._service})
+
+    async def _xmin(self) -> int:
+        """What the holder holds back; 0 when the snapshots of others have passed it."""
+        holder, other = self._sessions
+        return int(await other.fetchval(_HELD, holder.get_server_pid()) or 0)
+
+    async def _look(self) -> None:
+        while True:
+            self._worst = max(self._worst, await self._sessions[1].fetchval(BEHIND))
+            await asyncio.sleep(0.5)
+
+    async def heal(self) -> None:
+        """It must have held the same all the while, and facts must have gone out."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+            held, told = await self._xmin(), await self._sessions[1].fetchval(_TOLD) - self._told
+            lasted = time.monotonic() - self._since
+            if held and held == self._held and told:
+                self.proof = (
+                    f"xmin {held} held for {lasted:.0f} s; {told} facts went out, {self._worst:.1f} s old at worst"
+                )
+        for session in self._sessions:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await session.close()
 
 
 class Scaled(Fault):

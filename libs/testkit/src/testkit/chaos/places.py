@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from testkit.chaos.faults import Fault, child_of, ended, replaced
+from testkit.chaos.faults import Fault, child_of, ended, replaced, said_since
 from testkit.chaos.site import Site
 from testkit.eventually import eventually
 
@@ -75,7 +75,7 @@ class PausedAt(Fault):
         self._looking = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
-        await eventually(self._reached, within=math.inf, every=0.1)
+        await eventually(self.reached, within=math.inf, every=0.1)
         self._since = time.monotonic()
 
     async def heal(self) -> None:
@@ -87,12 +87,15 @@ class PausedAt(Fault):
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
+        self.disarm()
+
+    def disarm(self) -> None:
+        """Let the next process pause nowhere."""
         self._process.environment.pop(_SETTING, None)
 
-    def _reached(self) -> bool:
-        with self._process.log.open("rb") as log:
-            log.seek(self._said)
-            return b'"failpoint_reached"' in log.read()
+    def reached(self) -> bool:
+        """Whether it has said in its log that it stands there."""
+        return '"failpoint_reached"' in said_since(self._process.log, self._said)
 
     def _over(self) -> bool:
         return self._since is not None and time.monotonic() >= self._since + self._seconds

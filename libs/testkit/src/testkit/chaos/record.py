@@ -19,7 +19,8 @@ from testkit.chaos.auditor import INVARIANTS
 from testkit.chaos.catalogue import FAULTS
 from testkit.chaos.experiment import Result, Shape, set_of
 from testkit.chaos.laws.recovering import BUSY, bound_of
-from testkit.chaos.matrix import Run, failed, failures, percentile
+from testkit.chaos.matrix import Run, failed, failures
+from testkit.chaos.operations import percentile
 
 RECORD: Final = Path("docs/chaos.json")
 PAGE: Final = Path("docs/reliability.md")

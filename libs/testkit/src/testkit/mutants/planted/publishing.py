@@ -171,6 +171,15 @@ MUTANTS: tuple[Mutant, ...] = (
         'if who.get("id") else',
         'if who["id"] else',
         why="dead letters, asked resends and documents told again are never published",
-        tests=f"{_TESTS}/test_publishing.py",
+        tests=f"{_TESTS}/test_publishing.py::test_a_record_says_who_did_it_whether_or_not_there_is_an_id",
+    ),
+    mutant(
+        "a producer that was thrown away is waited for",
+        "L1",
+        f"{_CHASSIS}/publishing.py",
+        "found = await self._unless_gone(asked)",
+        "found = await asked",
+        why="a lane that was asking when another one's send failed has no answer, and publishes nothing any more",
+        tests=f"{_TESTS}/test_publishing.py::test_who_asks_a_producer_that_another_lane_throws_away_is_told_so",
     ),
 )
