@@ -166,6 +166,20 @@ async def test_a_deaf_consumer_is_restarted_once_and_hears_again(
             await watch(found, restarted)
 
 
+async def test_a_broker_that_answers_no_more_is_told_of_although_polls_go_on(
+    kafka: Any, prefix: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with subscribed(kafka, prefix, Applied()) as found:
+        await eventually(lambda: found.polled)
+        consumer: Any = found._subscriber.consumer
+        joined = consumer.answered_at
+        await eventually(lambda: consumer.answered_at > joined)
+        with monkeypatch.context() as away:
+            away.setattr(consumer._client, "send", lambda *_, **__: asyncio.get_running_loop().create_future())
+            await eventually(lambda: found.unheard_for > 2 * QUIET)
+            assert found.quiet_for < QUIET
+
+
 async def test_an_idle_consumer_says_in_time_that_a_broker_answers(kafka: Any, prefix: str, wire: Wire) -> None:
     async with subscribed(kafka, prefix, Applied()) as found:
         await eventually(lambda: found.polled)

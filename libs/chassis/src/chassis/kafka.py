@@ -1,5 +1,6 @@
 """How this process reaches Kafka: the same options for consumers, producers and administration."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer
@@ -46,6 +47,18 @@ def fetching_whole(consumer: AIOKafkaConsumer) -> None:
     left out waits until something comes on the others.
     """
     consumer._fetcher._prefetch_backoff = _UNTIL_TAKEN
+
+
+def on_answer(consumer: AIOKafkaConsumer, tell: Callable[[], None]) -> None:
+    """Let it be told whenever a broker has answered a consumer, whatever it was asked."""
+    send = consumer._client.send
+
+    async def sent(*args: Any, **kwargs: Any) -> Any:
+        answer = await send(*args, **kwargs)
+        tell()
+        return answer
+
+    consumer._client.send = sent
 
 
 async def silent(client: AIOKafkaClient | None) -> str | None:

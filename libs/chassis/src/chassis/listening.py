@@ -99,7 +99,7 @@ async def _until_stopped(subscriptions: Sequence[Subscription], stopping: asynci
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _COMMIT_EVERY)
-        telemetry.STREAM_LAST_POLL_SECONDS.set(max(subscription.quiet_for for subscription in subscriptions))
+        telemetry.STREAM_LAST_POLL_SECONDS.set(max(each.unheard_for for each in subscriptions))
         telemetry.STREAM_LAG_SECONDS.set(max((each.lag() for each in subscriptions if each.hears_facts), default=0.0))
         for subscription in subscriptions:
             await subscription.offsets.commit()

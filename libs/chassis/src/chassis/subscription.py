@@ -180,6 +180,19 @@ class Subscription:
         return 0.0 if consumer is None or self.offsets.handling.locked() else time.monotonic() - consumer.last_ok
 
     @property
+    def unheard_for(self) -> float:
+        """Seconds since the last good poll, or since a broker's last answer, whichever is longer.
+
+        A poll of a broker that is away finds nothing, and is a good one until the session is over. A member of a group
+        asks all the time; what has not joined yet, for want of topics, does not.
+        """
+        consumer = self._subscriber.consumer
+        if consumer is None or not (self._fixed and self.offsets.placed):
+            return self.quiet_for
+        unanswered: float = time.monotonic() - consumer.answered_at
+        return max(self.quiet_for, unanswered)
+
+    @property
     def hears_facts(self) -> bool:
         """Whether it reads what services tell, whose times can be trusted, and not what clients send."""
         return self._fixed

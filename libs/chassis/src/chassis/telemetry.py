@@ -55,7 +55,9 @@ STREAM_RECORDS_TOTAL = Counter("stream_records_total", "Records read, by what be
 STREAM_LAG_SECONDS = Gauge(
     "stream_lag_seconds", "Age of the oldest fact in hand, from its being recorded to its being applied here."
 )
-STREAM_LAST_POLL_SECONDS = Gauge("stream_last_poll_seconds", "Age of the last good poll of the consumer.")
+STREAM_LAST_POLL_SECONDS = Gauge(
+    "stream_last_poll_seconds", "Age of the consumer's last good poll, or of a broker's last answer to it if older."
+)
 WAITING_MESSAGES = Gauge("waiting_messages", "Messages that wait.", ["reason"])
 WAITING_OLDEST_SECONDS = Gauge("waiting_oldest_seconds", "Age of the oldest waiting message.")
 AGENDA_LATENESS_SECONDS = Histogram(

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from chassis import lenient
-from chassis.kafka import fetching_whole, silent
+from chassis.kafka import fetching_whole, on_answer, silent
 from chassis.pace import rest_after
 
 
@@ -25,10 +25,11 @@ class Watched(AIOKafkaConsumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         lenient.install()
         super().__init__(*args, **kwargs)
-        self.last_ok = time.monotonic()
+        self.last_ok = self.answered_at = time.monotonic()
         self.polled = False
         self._failing_since: float | None = None
         self._found_at = -math.inf
+        on_answer(self, self._answered)
 
     async def start(self) -> None:
         """Connect and join the group."""
@@ -55,6 +56,9 @@ class Watched(AIOKafkaConsumer):  # type: ignore[misc]
                 self.last_ok, self.polled, self._failing_since = time.monotonic(), True, None
         self._found_at = self.last_ok
         return found
+
+    def _answered(self) -> None:
+        self.answered_at = time.monotonic()
 
     def _failed(self) -> None:
         if self._failing_since is None:

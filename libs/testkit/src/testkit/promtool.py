@@ -1,11 +1,12 @@
 """Prometheus's own promtool asked what fires for given samples: the alerts named, and no other."""
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -14,13 +15,28 @@ Fires = tuple[str, ...]
 """An alert's name, the service it fires for, and the window where it has one."""
 
 _FIRING = 'count by (alertname, service, window) (ALERTS{alertstate="%s"})'
+_MISSING = "promtool is not here: apt-get install prometheus"
+
+
+class Question(NamedTuple):
+    """An expression, when it is evaluated, and the label sets that it has then, each with the value 1."""
+
+    expression: str
+    at: str
+    answers: Iterable[Mapping[str, str]]
 
 
 def promtool() -> str:
-    """Where it is; skips the test, saying so, where it is not (`make setup` brings it by apt)."""
+    """Where it is (`make setup` brings it by apt).
+
+    Where it is not, the test is skipped, saying so; it fails where everything must be tested: with `CI` set, or with
+    `THROUGHLINE_TEST_PROMTOOL=required`, as in `.ci/run`.
+    """
     found = shutil.which("promtool", path=str(Path(sys.executable).parent)) or shutil.which("promtool")
     if found is None:
-        pytest.skip("promtool is not here: apt-get install prometheus")
+        if os.environ.get("CI") or os.environ.get("THROUGHLINE_TEST_PROMTOOL") == "required":
+            pytest.fail(_MISSING)
+        pytest.skip(_MISSING)
     return found
 
 
@@ -36,19 +52,34 @@ def assert_firing(
     series: Mapping[str, str],
     expected: Mapping[str, Iterable[Fires]],
     *,
-    interval: str = "15s",
-    evaluation: str | None = None,
     state: str = "firing",
     **more: Any,
 ) -> None:
     """At each time of `expected`, these alerts fire (or are pending) and no others; `series` as in promtool's files."""
-    question = _FIRING % state
+    questions = [
+        Question(_FIRING % state, at, [dict(zip(_NAMES, each, strict=False)) for each in fires])
+        for at, fires in expected.items()
+    ]
+    assert_answers(rules, folder, series, questions, **more)
+
+
+def assert_answers(
+    rules: Path,
+    folder: Path,
+    series: Mapping[str, str],
+    questions: Iterable[Question],
+    *,
+    interval: str = "15s",
+    evaluation: str | None = None,
+    **more: Any,
+) -> None:
+    """Every question has exactly the answers that it names, with these rules and series."""
     test = {
         "interval": interval,
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
         "promql_expr_test": [
-            {"expr": question, "eval_time": at, "exp_samples": [{"labels": _labels(one), "value": 1} for one in fires]}
-            for at, fires in expected.items()
+            {"expr": each.expression, "eval_time": each.at, "exp_samples": [_sample(one) for one in each.answers]}
+            for each in questions
         ],
         **more,
     }
@@ -62,8 +93,8 @@ def assert_firing(
     assert status == 0, found
 
 
-def _labels(fires: Fires) -> str:
-    return "{" + ", ".join(f'{name}="{value}"' for name, value in zip(_NAMES, fires, strict=False)) + "}"
+def _sample(labels: Mapping[str, str]) -> dict[str, Any]:
+    return {"labels": "{" + ", ".join(f'{name}="{value}"' for name, value in labels.items()) + "}", "value": 1}
 
 
 _NAMES = ("alertname", "service", "window")

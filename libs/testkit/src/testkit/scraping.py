@@ -1,14 +1,19 @@
 """A small Prometheus: scrapes `/metrics` of processes, checks what it is given, and keeps it as promtool's series."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import ssl
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import httpx2
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-_MISSING = "_"
+_MISSING, _STALE = "_", "stale"
+_COUNTED = ("_total", "_count", "_sum", "_bucket")
+"""How the names of counters end."""
+_TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Only plain HTTP is spoken: a client that reads whom to trust takes a tenth of a second for it."""
 
 
 class Target(NamedTuple):
@@ -19,49 +24,86 @@ class Target(NamedTuple):
     role: str
 
 
-async def scrape(address: str) -> list[Metric] | None:
-    """What a process answers at `/metrics`; None when it does not."""
+async def scrape(address: str, *, only: Collection[str] = (), within: float = 5.0) -> list[Metric] | None:
+    """What a process answers at `/metrics`, of samples with these names alone if any are given; None: no answer."""
     try:
-        async with httpx2.AsyncClient(trust_env=False, timeout=5) as client:
+        async with asyncio.timeout(within), httpx2.AsyncClient(trust_env=False, verify=_TRUSTS_NOBODY) as client:
             answer = await client.get(f"{address}/metrics")
-    except httpx2.HTTPError:
+    except (httpx2.HTTPError, TimeoutError):
         return None
-    return list(text_string_to_metric_families(answer.text)) if answer.status_code == 200 else None
+    if answer.status_code != 200:
+        return None
+    lines: Iterable[str] = answer.text.splitlines()
+    if only:
+        lines = [line for line in lines if line.partition(" ")[0].partition("{")[0] in only]
+    return list(text_string_to_metric_families("\n".join([*lines, ""])))
 
 
 class Scrapes:
-    """Samples of all targets, round by round, with `up` as Prometheus adds it."""
+    """Samples of all targets, round by round, with `up` as Prometheus adds it.
 
-    def __init__(self, job: str) -> None:
+    A round that was left out tells nothing; what is not there in a round any more is stale from then on, as Prometheus
+    has it.
+    """
+
+    def __init__(self, job: str, *, only: Collection[str] = ()) -> None:
         self._job = job
-        self.rounds = 0
-        self._values: dict[str, list[str]] = {}
+        self._only = frozenset(only)
+        self._taken: set[int] = set()
+        self._values: dict[str, dict[int, float]] = {}
 
-    async def take(self, targets: list[Target]) -> None:
-        """One round."""
-        found = await asyncio.gather(*(scrape(target.address) for target in targets))
-        for target, metrics in zip(targets, found, strict=True):
+    @property
+    def rounds(self) -> int:
+        """How many there have been, those that were left out too."""
+        return max(self._taken, default=-1) + 1
+
+    async def take(self, targets: list[Target], *, at: int | None = None, within: float = 5.0) -> None:
+        """One round: the next, or a later one, when some were missed."""
+        found = await asyncio.gather(*(scrape(each.address, only=self._only, within=within) for each in targets))
+        self.enter(dict(zip(targets, found, strict=True)), self.rounds if at is None else at)
+
+    def enter(self, answers: Mapping[Target, list[Metric] | None], at: int) -> None:
+        """What the targets answered in a round."""
+        self._taken.add(at)
+        for target, metrics in answers.items():
             place = {"job": self._job, "service": target.service, "role": target.role, "instance": target.address}
-            self._keep("up", place, 0.0 if metrics is None else 1.0)
+            self._keep("up", place, at, 0.0 if metrics is None else 1.0)
             for metric in metrics or ():
                 for sample in metric.samples:
-                    self._keep(sample.name, {**sample.labels, **place}, sample.value)
-        self.rounds += 1
+                    self._keep(sample.name, {**sample.labels, **place}, at, sample.value)
 
-    def _keep(self, name: str, labels: Mapping[str, str], value: float) -> None:
+    def _keep(self, name: str, labels: Mapping[str, str], at: int, value: float) -> None:
         said = ",".join(f'{label}="{_quoted(text)}"' for label, text in sorted(labels.items()))
-        values = self._values.setdefault(f"{name}{{{said}}}", [])
-        values += [_MISSING] * (self.rounds - len(values))
-        values.append(f"{value:.17g}")
+        self._values.setdefault(f"{name}{{{said}}}", {})[at] = value
 
-    def series(self, *names: str) -> dict[str, str]:
-        """Every series of these metrics, as promtool's files have them."""
-        return dict(self._chosen(set(names)))
+    def series(self, *names: str, times: float = 1.0, after: int = 0) -> dict[str, str]:
+        """Every series of these metrics, as promtool's files have them.
 
-    def _chosen(self, names: set[str]) -> Iterator[tuple[str, str]]:
-        for name, values in self._values.items():
-            if name.partition("{")[0] in names:
-                yield name, " ".join([*values, *[_MISSING] * (self.rounds - len(values))])
+        `times` is put to every counter, so that rates stay when the rounds are told as that much farther apart;
+        `after` so many rounds that had none of it.
+        """
+        before = [f"_x{after}"] if after else []
+        return {
+            series: " ".join([*before, *self._told(values, times if _name(series).endswith(_COUNTED) else 1)])
+            for series, values in self._values.items()
+            if _name(series) in names
+        }
+
+    def _told(self, values: Mapping[int, float], times: float) -> Iterator[str]:
+        there = False
+        for at in range(self.rounds):
+            if at in values:
+                there = True
+                yield f"{values[at] * times:.17g}"
+            elif there and at in self._taken:
+                there = False
+                yield _STALE
+            else:
+                yield _MISSING
+
+
+def _name(series: str) -> str:
+    return series.partition("{")[0]
 
 
 def _quoted(text: str) -> str:
