@@ -23,6 +23,7 @@ async def measure(site: Site) -> Result:
     accepted = await site.count("intake.submissions")
     await until(lambda: _through(site, accepted), every=0.25)
     await asyncio.sleep(SETTLED_AFTER)
+    await site.forget_statements()
     meter = Meter(site.pids())
     await asyncio.sleep(SECONDS)
     used = {name: seconds / meter.wall * 100 for name, seconds in meter.read().items()}

@@ -26,7 +26,8 @@ _NOT_PYTHON = ("postgresql", "kafka")
 STATEMENTS = (
     "SELECT calls, mean_exec_time AS mean_ms, total_exec_time AS total_ms, "
     "regexp_replace(query, '\\s+', ' ', 'g') AS query "
-    f"FROM pg_stat_statements ORDER BY total_exec_time DESC LIMIT {_STATEMENTS}"
+    "FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%' "
+    f"ORDER BY total_exec_time DESC LIMIT {_STATEMENTS}"
 )
 
 

@@ -39,7 +39,7 @@ async def told(measure: Measure, up: Site) -> None:
         tell(await measure(up), before)
         return
     profiling.profiles.clear()
-    await up.value("SELECT pg_stat_statements_reset()")
+    await up.forget_statements()
     result = await measure(up)
     tell(result, before)
     profiling.FOLDER.mkdir(parents=True, exist_ok=True)
