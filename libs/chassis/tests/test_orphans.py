@@ -155,6 +155,7 @@ async def test_what_is_not_published_is_named_and_what_the_relay_could_not_send_
         ("unsent", "toy.tills", 2), ("unsent", "toy.tills", 4),
     ]  # fmt: skip
     assert {item["mend"] for item in alone} == {"python -m billing --role relay"}
+    assert (await get(billing, path="/reconciliation")).json()["unsent_since"] == alone[0]["since"]
     await billing.runtime.database.execute(HELD)
     assert {item["mend"] for item in await found(billing)} == {"throughline doctor"}
 
