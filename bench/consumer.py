@@ -17,7 +17,7 @@ from bench import load, peers
 from bench.effort import ROUNDS, sized
 from bench.measuring import Meter, median, medians
 from bench.relay import TOPIC, published
-from bench.result import ROOT, Result
+from bench.result import APART, ROOT, Result
 from bench.running import alone
 from bench.site import Site, until
 from chassis import naming
@@ -63,7 +63,10 @@ async def measure(site: Site) -> Result:
     found |= {f"reference_{name}": median([each[name] for each in theirs]) for name in theirs[0]}
     details = {"events_a_round": EVENTS, **found, "goal_python_us": 25.0, "goal_postgresql_us": 35.0}
     figure, reference = found["cpu_us"], found["reference_cpu_us"]
-    return Result("consumer", figure, "us CPU/event", reference, 60.0, of_ratio=False, rounds=ROUNDS, details=details)
+    return Result(
+        "consumer", figure, "us CPU/event", reference, 60.0, of_ratio=False, rounds=ROUNDS,
+        topology=f"{APART}; workflow's worker alone at work", details=details,
+    )  # fmt: skip
 
 
 async def _consumed(site: Site, consumer: AIOKafkaConsumer) -> dict[str, float]:

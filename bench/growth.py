@@ -20,7 +20,7 @@ from bench.effort import ROUNDS, sized
 from bench.filling import Fill, fill, filled_id
 from bench.measuring import Meter, medians
 from bench.repeating import repeat
-from bench.result import Result
+from bench.result import APART, Result
 from bench.running import alone
 from bench.site import Site, until
 from chassis.ids import new_id
@@ -96,7 +96,10 @@ async def measure(site: Site) -> Result:
     costs = {name: max(by_size.values()) for name, by_size in growth.items() if name in _COSTS}
     worst = max(costs, key=lambda name: costs[name])
     found = {"at": {str(size): figures for size, figures in at.items()}, "growth": growth, "worst": worst}
-    return Result("growth", costs[worst], f"x ({worst})", None, GOAL, of_ratio=False, rounds=ROUNDS, details=found)
+    return Result(
+        "growth", costs[worst], f"x ({worst})", None, GOAL, of_ratio=False, rounds=ROUNDS,
+        topology=f"{APART}; the process under measurement alone at work", details=found,
+    )  # fmt: skip
 
 
 _COSTS = ("submit_cpu_us", "work_cpu_us", "mine_cpu_us", "relay_cpu_us", "agenda_cpu_us")

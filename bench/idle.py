@@ -6,7 +6,7 @@ import os
 from bench import load
 from bench.effort import sized
 from bench.measuring import Meter
-from bench.result import Result
+from bench.result import TOGETHER, Result
 from bench.running import alone
 from bench.site import Site, until
 from contracts.registry import SERVICES
@@ -23,12 +23,13 @@ async def measure(site: Site) -> Result:
     accepted = await site.count("intake.submissions")
     await until(lambda: _through(site, accepted), every=0.25)
     await asyncio.sleep(SETTLED_AFTER)
+    await site.forget_statements()
     meter = Meter(site.pids())
     await asyncio.sleep(SECONDS)
     used = {name: seconds / meter.wall * 100 for name, seconds in meter.read().items()}
     services = sum(percent for name, percent in used.items() if name in SERVICES)
     details = {"seconds": SECONDS, "percent_of_a_core": used, "with_servers": sum(used.values())}
-    return Result("idle", services, "% of a core", None, 5.0, of_ratio=False, details=details)
+    return Result("idle", services, "% of a core", None, 5.0, of_ratio=False, topology=TOGETHER, details=details)
 
 
 async def _through(site: Site, accepted: int) -> bool:

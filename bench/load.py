@@ -65,7 +65,7 @@ class Report:
 
 
 async def run(plan: Plan) -> Report:
-    """Carry a plan out in a process of its own."""
+    """Carry a plan out in a process of its own, which ends with the call when that is cancelled."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -74,7 +74,12 @@ async def run(plan: Plan) -> Report:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    told, _ = await child.communicate(json.dumps(asdict(plan)).encode())
+    try:
+        told, _ = await child.communicate(json.dumps(asdict(plan)).encode())
+    finally:
+        if child.returncode is None:  # nobody waits for its answers any more
+            child.kill()
+            await child.wait()
     if child.returncode:
         raise RuntimeError(f"the load generator ended with status {child.returncode}")
     report = Report(**json.loads(told))

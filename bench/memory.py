@@ -11,7 +11,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bench import load
+from bench import load, profiling
 from bench.chain import settled
 from bench.effort import sized
 from bench.measuring import slope
@@ -44,11 +44,12 @@ async def measure(site: Site) -> Result:
     samples = [(await _published(site, consumer), _held(site))]
     reading = asyncio.create_task(_read(site))
     try:
-        for _ in range(SAMPLES):
-            await _again(site, consumer)
-            samples.append((await _published(site, consumer), _held(site)))
-            most = max(samples[-1][1].values(), key=lambda held: held["rss_mb"])
-            print(f"  {sum(samples[-1][0].values())} records: at most {most}", flush=True)
+        with profiling.looking(site.pids()):
+            for _ in range(SAMPLES):
+                await _again(site, consumer)
+                samples.append((await _published(site, consumer), _held(site)))
+                most = max(samples[-1][1].values(), key=lambda held: held["rss_mb"])
+                print(f"  {sum(samples[-1][0].values())} records: at most {most}", flush=True)
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
@@ -78,7 +79,8 @@ def _result(samples: list[tuple[dict[str, int], dict[str, dict[str, float]]]]) -
         "flat": roles[steepest]["grew_percent"] <= FLAT_PERCENT,
         "roles": roles,
     }
-    return Result("memory", roles[largest]["rss_mb"], f"MB resident ({largest})", None, MOST_MB, False, False, 1, found)
+    figure, unit = roles[largest]["rss_mb"], f"MB resident ({largest})"
+    return Result("memory", figure, unit, None, MOST_MB, of_ratio=False, details=found)
 
 
 async def _again(site: Site, consumer: AIOKafkaConsumer) -> None:

@@ -48,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the measured figures are")
     parser.add_argument(
         "--measured", action="append", default=[], metavar="NAME=VALUE",
-        help="instead of a measured figure: write-us, relay-per-s, fired-per-s, or microseconds of CPU of a request in "
-        "a process (workflow-worker=150, postgresql=400); may be repeated",
+        help="instead of a measured figure: write-us, read-us, read-postgres-us, relay-per-s, fired-per-s, or "
+        "microseconds of CPU of a request in a process (workflow-worker=150, postgresql=400); may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--write", type=Path, nargs="?", const=DOCUMENT, help="write the tables of docs/scaling.md anew"
@@ -92,7 +92,8 @@ def document(existing: str, figures: Figures, assumed: Assumptions) -> str:
         "cell": lambda: report.side_by_side([cell]),
         "cell_ceilings": lambda: report.of_ceilings(cell.ceilings),
         "costs": lambda: report.of_costs(figures),
-        "roles": lambda: report.of_roles(list(roles(figures, assumed).values())),
+        "roles": lambda: report.of_roles(list(roles(figures, assumed).values()), figures),
+        "growth": lambda: report.of_growth(figures),
         "assumptions": lambda: report.of_assumptions(assumed),
         "sources": lambda: report.of_sources(figures),
     }

@@ -1,7 +1,7 @@
 """`BENCH_PROFILE=folder`: where processes and PostgreSQL spend their time while a benchmark counts their CPU.
 
-py-spy looks at whoever holds the interpreter's lock, for as long as a meter runs; a text of some lines a process is
-left in `folder/NAME.txt`.
+py-spy looks at whoever holds the interpreter's lock, for as long as a meter runs; a text with some lines of each
+process is left in `folder/NAME.txt`.
 Figures of such a run are not to be trusted: whoever is looked at is stopped meanwhile.
 """
 
@@ -12,20 +12,22 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(os.environ["BENCH_PROFILE"]) if os.environ.get("BENCH_PROFILE") else None
 _RATE = 200
-_PROCESSES, _BY_SELF, _BY_ALL, _STATEMENTS = 4, 6, 4, 12
+_BY_SELF, _BY_ALL, _STATEMENTS = 8, 4, 12
 _EVERYWHERE = 0.9
 """A function that is on nearly every stack says nothing."""
 _NOT_PYTHON = ("postgresql", "kafka")
 STATEMENTS = (
     "SELECT calls, mean_exec_time AS mean_ms, total_exec_time AS total_ms, "
     "regexp_replace(query, '\\s+', ' ', 'g') AS query "
-    f"FROM pg_stat_statements ORDER BY total_exec_time DESC LIMIT {_STATEMENTS}"
+    "FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%' "
+    f"ORDER BY total_exec_time DESC LIMIT {_STATEMENTS}"
 )
 
 
@@ -82,18 +84,32 @@ class Recording:
             spy.send_signal(signal.SIGINT)
         for name, spy in self._spies.items():
             spy.wait()
+            seen = profiles.setdefault(name, Profile())
             if self._kept(name).exists():
-                profiles.setdefault(name, Profile()).add(self._kept(name).read_text())
+                seen.add(self._kept(name).read_text())
         self._place.cleanup()
 
 
-def text(name: str, statements: Iterable[Mapping[str, Any]]) -> str:
-    """What was seen in a benchmark: the busiest processes, then the statements that took longest."""
+@contextmanager
+def looking(pids: Mapping[str, int]) -> Iterator[None]:
+    """py-spy at some processes meanwhile, where a profile is wanted: for what counts no CPU."""
+    recording = Recording(pids) if FOLDER is not None else None
+    try:
+        yield
+    finally:
+        if recording is not None:
+            recording.stop()
+
+
+def text(what: str, statements: Iterable[Mapping[str, Any]]) -> str:
+    """What was seen in a benchmark: every process at work, the busiest first, then the statements that took longest."""
     busiest = sorted(profiles.items(), key=lambda item: -item[1].samples)
-    busiest = [(process, profile) for process, profile in busiest if profile.samples][:_PROCESSES]
-    said = [f"{name}: of the samples, on top of the stack and anywhere on it"]
+    said = [f"{what}: of the samples, on top of the stack and anywhere on it"]
     for process, profile in busiest:
-        said += [f"{process}, {profile.samples} samples at work", *profile.lines()]
+        if profile.samples:
+            said += [f"{process}, {profile.samples} samples at work", *profile.lines()]
+    if idle := sorted(process for process, profile in busiest if not profile.samples):
+        said.append(f"without a sample at work: {', '.join(idle)}")
     said.append("PostgreSQL: calls, mean ms, total ms, statement")
     said += [
         f"  {row['calls']:8,} {row['mean_ms']:8.3f} {row['total_ms']:9,.0f}  {row['query'][:90]}" for row in statements

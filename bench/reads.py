@@ -14,7 +14,7 @@ from bench import load
 from bench.chain import settled
 from bench.effort import ROUNDS, sized
 from bench.measuring import Meter, median
-from bench.result import ROOT, Result
+from bench.result import APART, ROOT, Result
 from bench.running import alone
 from bench.site import CONTACTS, Site
 from cli.demo import setting_up
@@ -51,7 +51,8 @@ async def measure(site: Site) -> Result:
     names = [key.removesuffix("_ratio") for key in found if key.endswith("_ratio")]
     worst = max(names, key=lambda name: found[f"{name}_ratio"])
     figure, reference = found[f"{worst}_cpu_us"], found[f"{worst}_bare_us"]
-    return Result("reads", figure, f"us CPU ({worst})", reference, 1.4, rounds=ROUNDS, details=found)
+    topology = f"{APART}; the doors of intake and workflow alone at work"
+    return Result("reads", figure, f"us CPU ({worst})", reference, 1.4, rounds=ROUNDS, topology=topology, details=found)
 
 
 async def _reads(site: Site) -> list[Read]:

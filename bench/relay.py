@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from bench import load
 from bench.effort import ROUNDS, sized
 from bench.measuring import Meter, median, medians
-from bench.result import ROOT, Result
+from bench.result import APART, ROOT, Result
 from bench.running import alone
 from bench.site import Site, until
 from chassis import naming
@@ -49,7 +49,10 @@ async def measure(site: Site) -> Result:
     found |= {f"reference_{name}": median([each[name] for each in theirs]) for name in theirs[0]}
     details = {"rows": ROWS, **found, "goal_cpu_us": 10.0}
     rate, reference = found["rate"], found["reference_rate"]
-    return Result("relay", rate, "events/s", reference, 50_000, True, of_ratio=False, rounds=ROUNDS, details=details)
+    return Result(
+        "relay", rate, "events/s", reference, 50_000, True, of_ratio=False, rounds=ROUNDS,
+        topology=f"{APART}; intake's relay alone at work", details=details,
+    )  # fmt: skip
 
 
 async def relayed(site: Site, consumer: AIOKafkaConsumer, cursor: str) -> dict[str, float]:

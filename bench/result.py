@@ -13,6 +13,8 @@ from bench.measuring import load_average, machine
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
+APART = "every role a process of its own"
+TOGETHER = "`--role all`, a process a service"
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Result:
     at_least: bool = False
     of_ratio: bool = True
     rounds: int = 1
+    topology: str = APART
+    """Which processes there were, and which of them were at work."""
     details: dict[str, Any] = field(default_factory=dict)
     """Everything else that was measured; the medians of the rounds where there are several."""
 
@@ -75,10 +79,11 @@ def tell(result: Result, load_before: float) -> None:
     kept = {
         **result.line(),
         "bound": f"{'ratio' if result.of_ratio else 'figure'} {'>=' if result.at_least else '<='} goal",
-        "commit": _commit(),
+        "commit": commit(),
         "machine": machine(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_average": {"before": round(load_before, 2), "after": round(load_average(), 2)},
+        "topology": result.topology,
         "rounds": result.rounds,
         "details": rounded(result.details),
     }
@@ -91,7 +96,9 @@ def tell(result: Result, load_before: float) -> None:
     print(json.dumps(result.line()), flush=True)
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is measured; with a `+` where libs or services differ from it."""
+
     def git(*arguments: str) -> str:
         told = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
         return told.stdout.strip()

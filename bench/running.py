@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 
 import uvloop
 
 from bench import profiling
+from bench.effort import QUICK
 from bench.measuring import load_average
-from bench.result import Result, tell
+from bench.result import Result, commit, tell
 from bench.site import Site, site
 
 Measure = Callable[[Site], Awaitable[Result]]
@@ -37,8 +39,9 @@ async def told(measure: Measure, up: Site) -> None:
         tell(await measure(up), before)
         return
     profiling.profiles.clear()
-    await up.value("SELECT pg_stat_statements_reset()")
+    await up.forget_statements()
     result = await measure(up)
     tell(result, before)
     profiling.FOLDER.mkdir(parents=True, exist_ok=True)
-    (profiling.FOLDER / f"{result.name}.txt").write_text(profiling.text(result.name, await up.statements()))
+    what = f"{result.name} at {commit()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{', a short slice' if QUICK else ''}"
+    (profiling.FOLDER / f"{result.name}.txt").write_text(profiling.text(what, await up.statements()))

@@ -209,6 +209,11 @@ class Site(Installation):
         finally:
             await connection.close()
 
+    async def forget_statements(self) -> None:
+        """Count statements from here on, where a profile is wanted."""
+        if profiling.FOLDER is not None:
+            await self.value("SELECT pg_stat_statements_reset()")
+
     async def statements(self) -> list[dict[str, Any]]:
         """The statements that took longest, as PostgreSQL counts them."""
         connection = await asyncpg.connect(self.admin_url)

@@ -9,7 +9,7 @@ from typing import Any
 from bench import load, peers
 from bench.effort import ROUNDS, sized
 from bench.measuring import Meter, median, medians
-from bench.result import Result
+from bench.result import APART, Result
 from bench.running import alone
 from bench.site import Site
 
@@ -33,7 +33,10 @@ async def measure(site: Site) -> Result:
         found["cpu_against_asgi_batch"] = found["door_and_postgresql_us"] / found["asgi_batch_us"]
         found["rate_against_asgi_batch"] = found["rate"] / found["asgi_batch_rate"]
     rate, reference = found["rate"], found["pgbench_rate"]
-    return Result("submit", rate, "requests/s", reference, 1.0, at_least=True, rounds=ROUNDS, details=found)
+    return Result(
+        "submit", rate, "requests/s", reference, 1.0, at_least=True, rounds=ROUNDS,
+        topology=f"{APART}; intake's door alone at work", details=found,
+    )  # fmt: skip
 
 
 async def _round(site: Site) -> dict[str, float]:

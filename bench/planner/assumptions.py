@@ -26,8 +26,9 @@ class Assumptions:
     burst_minutes: int = _assume(15, "min", "how long the burst lasts; its requests come on top of the day's")
     changes_per_request: float = _assume(8.7, "", "a real desk's log: 65,533 changes of 7,554 requests")
     reads_per_operation: float = _assume(5.0, "", "pages and lists that are looked at for each submission or change")
-    read_us: float = _assume(400.0, "us", "CPU of a door for a read; no result yet, taken as dear as a write")
-    read_postgres_us: float = _assume(60.0, "us", "CPU of PostgreSQL for a read by key or index; no result yet")
+    list_share: float = _assume(
+        0.5, "", "of the reads that are a page of 50 of a work list; the others are one request"
+    )
     mails_per_request: float = _assume(4.0, "", "received, waiting for you, new message, closed")
     breaches_per_request: float = _assume(0.2, "", "timers that fire; the others are disarmed in time")
     clients: int = _assume(20, "", "other systems with topics of their own to intake and workflow")
@@ -43,6 +44,13 @@ class Assumptions:
     row_bytes: float = _assume(2_000, "B", "a request's row, its children and indexes in one service's schema")
     wal_bytes: float = _assume(16_000, "B", "WAL of an operation in all five schemas, page images included")
     dead_rows: float = _assume(7.0, "", "row versions that an operation leaves to vacuum, all schemas")
+    write_http_bytes: float = _assume(2_100, "B", "a submission and its answer over HTTP, with headers and token")
+    one_http_bytes: float = _assume(3_100, "B", "the same of one request read at workflow's door")
+    list_http_bytes: float = _assume(25_000, "B", "the same of a page of 50 of the work list")
+    postgres_bytes: float = _assume(
+        9_000, "B", "to and from PostgreSQL for an operation, all schemas: states of 0.6 to 1.3 KB read and written, a "
+        "fact's row of 0.7 to 1.6 KB written and read by its relay; a read brings what the door answers",
+    )  # fmt: skip
     readers: float = _assume(6.0, "", "groups that read each fact: four services and two other systems")
 
     # What it runs on
@@ -52,7 +60,9 @@ class Assumptions:
     least_pods: int = _assume(2, "", "of each role, so that one may go; a second relay only stands by")
     sweepers: int = _assume(4, "", "processes that share one agenda without losing to each other; not measured")
     mails_per_s: float = _assume(200.0, "/s", "one sender; depends on the mail server")
-    pod_megabytes: float = _assume(150.0, "MB", "resident memory of a process; the goal, not measured over a day")
+    pod_megabytes: float = _assume(
+        150.0, "MB", "resident memory of a process; the goal: 142 at most after a million records a stream"
+    )
     skew: float = _assume(1.3, "x", "the busiest partition over the mean one; keys are request ids, evenly hashed")
     door_connections: int = _assume(17, "", "of an api process at most: two pools of 8 and the bell")
     role_connections: int = _assume(6, "", "of any other process: a batch in hand, a read, lease or gauges, the bell")
@@ -81,6 +91,8 @@ class Assumptions:
                 raise ValueError(f"{name} must be above 0")
         if self.partitions > 64:
             raise ValueError("partitions must be 64 at most")
+        if self.list_share > 1:
+            raise ValueError("list_share is 1 at most")
         if self.utilisation > 1 or self.burst < 1:
             raise ValueError("utilisation is 1 at most, burst at least")
         if self.postgres_servers > 5:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.planner.assumptions import Assumptions
 from bench.planner.day import serve
 from bench.planner.figures import KINDS, Figures
-from bench.planner.roles import operation_us, roles
+from bench.planner.roles import operation_us, reads, roles
 from bench.planner.sizing import Demand, Fleet, demand, fleet
 from contracts.registry import CLIENT_PARTITIONS, SERVICES, TOPICS
 
@@ -89,8 +89,7 @@ def by_cpu(ground: Ground) -> dict[str, float]:
         service: sum(operation_us(f"{service}-{kind}", ground.figures, ground.assumed) for kind in KINDS)
         for service in SERVICES
     }
-    reads = ground.assumed.reads_per_operation * ground.assumed.read_us
-    own["workflow"] = max(0.0, own["workflow"] - reads)
+    own["workflow"] = max(0.0, own["workflow"] - reads(ground.figures, ground.assumed).door_us)
     return {service: us / sum(own.values()) for service, us in own.items()}
 
 
@@ -107,8 +106,23 @@ def told_bytes(assumed: Assumptions) -> float:
 
 def postgres_us(ground: Ground) -> float:
     """CPU of PostgreSQL for an operation and the reads that come with it."""
-    reads = ground.assumed.reads_per_operation * ground.assumed.read_postgres_us
-    return operation_us("postgresql", ground.figures, ground.assumed) + reads
+    reading = reads(ground.figures, ground.assumed).postgres_us
+    return operation_us("postgresql", ground.figures, ground.assumed) + reading
+
+
+def http_bytes(assumed: Assumptions) -> float:
+    """Bytes through the doors for an operation and the reads that come with it, both ways."""
+    return assumed.write_http_bytes + _read_bytes(assumed)
+
+
+def postgres_bytes(assumed: Assumptions) -> float:
+    """Bytes between processes and PostgreSQL for the same, both ways; a read brings what the door answers."""
+    return assumed.postgres_bytes + _read_bytes(assumed)
+
+
+def _read_bytes(assumed: Assumptions) -> float:
+    one = (1 - assumed.list_share) * assumed.one_http_bytes + assumed.list_share * assumed.list_http_bytes
+    return assumed.reads_per_operation * one
 
 
 def kafka_partitions(assumed: Assumptions) -> int:

@@ -43,6 +43,17 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Read:
+    """Microseconds of CPU of a read: in the door that is asked, and in PostgreSQL."""
+
+    door_us: float
+    postgres_us: float
+
+
+_READ_WITHOUT_RESULTS = Read(400.0, 60.0)
+
+
+@dataclass(frozen=True)
 class Source:
     """Where figures come from."""
 
@@ -67,13 +78,20 @@ class Figures:
     """Facts that one relay publishes a second out of a full journal."""
     fired_per_s: float
     """Timers that one process fires a second."""
+    one: Read = _READ_WITHOUT_RESULTS
+    """One request, by its id."""
+    work_list: Read = _READ_WITHOUT_RESULTS
+    """A page of 50 of the work list."""
+    growth: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """CPU of an operation by the rows in its tables, servers included."""
     sources: tuple[Source, ...] = ()
     assumed: tuple[str, ...] = field(default=())
     """Results that are not there; what they would say is assumed."""
 
     def with_figure(self, name: str, value: float) -> "Figures":
         """The same with another `write-us`, `relay-per-s` or `fired-per-s`, or cost of a request in a process, in
-        microseconds. KeyError for an unknown name, ValueError for what is not above 0.
+        microseconds; `read-us` and `read-postgres-us` are of every read. KeyError for an unknown name, ValueError for
+        what is not above 0.
         """
         if not value > 0:
             raise ValueError(f"{name} must be above 0")
@@ -84,6 +102,14 @@ class Figures:
                 return replace(self, relay_per_s=value)
             case "fired-per-s":
                 return replace(self, fired_per_s=value)
+            case "read-us":
+                return replace(
+                    self, one=replace(self.one, door_us=value), work_list=replace(self.work_list, door_us=value)
+                )
+            case "read-postgres-us":
+                return replace(
+                    self, one=replace(self.one, postgres_us=value), work_list=replace(self.work_list, postgres_us=value)
+                )
         return self._with_cost(name, value)
 
     def _with_cost(self, process: str, us: float) -> "Figures":
@@ -103,8 +129,8 @@ def processes() -> tuple[str, ...]:
 def read(folder: Path) -> Figures:
     """The figures of the results in a folder; what is not there is assumed and named."""
     results = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    needed = ("chain", "latency", "importing", "submit", "relay", "agenda")
-    chain, latency, importing, submit, relay, agenda = (results.get(name, {}) for name in needed)
+    needed = ("chain", "latency", "importing", "submit", "relay", "agenda", "reads", "growth")
+    chain, latency, importing, submit, relay, agenda, reads, growth = (results.get(name, {}) for name in needed)
     return Figures(
         submitting={name: _usage(name, _details(chain), _details(latency)) for name in processes()},
         change_us={
@@ -115,6 +141,9 @@ def read(folder: Path) -> Figures:
         write_us=float(_details(submit).get("door_us", _WITHOUT_RESULTS["api"])),
         relay_per_s=float(relay.get("figure", 15_000.0)),
         fired_per_s=float(_details(agenda).get("fired_per_second", 3_000.0)),
+        one=_read(_details(reads), "one"),
+        work_list=_read(_details(reads), "work"),
+        growth=_growth(_details(growth)),
         sources=tuple(_source(results[name]) for name in needed if name in results),
         assumed=tuple(name for name in needed if name not in results),
     )
@@ -147,6 +176,23 @@ def _usage(process: str, chain: Mapping[str, Any], latency: Mapping[str, Any]) -
     for rate, cores in sorted(points.items()):
         rising.append((rate, max(cores, rising[-1][1]) if rising else cores))
     return Usage(tuple(rising), measured)
+
+
+def _read(reads: Mapping[str, Any], name: str) -> Read:
+    if f"{name}_door_us" not in reads:
+        return _READ_WITHOUT_RESULTS
+    door = float(reads[f"{name}_door_us"])
+    return Read(door, float(reads[f"{name}_cpu_us"]) - door)
+
+
+def _growth(growth: Mapping[str, Any]) -> Mapping[str, Mapping[int, float]]:
+    """By operation, then by rows; `agenda_cpu_us` is `agenda` here."""
+    found: dict[str, dict[int, float]] = {}
+    for rows, figures in growth.get("at", {}).items():
+        for name, us in figures.items():
+            if name.endswith("_cpu_us"):
+                found.setdefault(name.removesuffix("_cpu_us"), {})[int(rows)] = float(us)
+    return found
 
 
 def _source(result: Mapping[str, Any]) -> Source:

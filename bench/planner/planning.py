@@ -25,6 +25,8 @@ class Plan:
     memory_gigabytes: float
     database: dict[str, float]
     kafka: dict[str, float]
+    network: dict[str, float]
+    """Megabytes a second through doors and to and from PostgreSQL, both ways; WAL and Kafka stand apart."""
 
     @property
     def exceeded(self) -> tuple[Ceiling, ...]:
@@ -52,6 +54,7 @@ def plan(per_day: float, figures: Figures, assumed: Assumptions) -> Plan:
         memory_gigabytes=sum(ready.pods.values()) * assumed.pod_megabytes / 1000,
         database=_database(wanted, ready, ground),
         kafka=_kafka(wanted, ground),
+        network=_network(wanted, chosen),
     )
 
 
@@ -83,6 +86,16 @@ def _database(wanted: Demand, ready: Fleet, ground: Ground) -> dict[str, float]:
         "wal_megabytes_s_burst": wanted.burst * assumed.wal_bytes / MEGA,
         "wal_terabytes_a_day": wanted.mean * 86_400 * assumed.wal_bytes / TERA,
         "connections": sum(ceilings.connections(ready, ground).values()),
+    }
+
+
+def _network(wanted: Demand, assumed: Assumptions) -> dict[str, float]:
+    http, postgres = ceilings.http_bytes(assumed) / MEGA, ceilings.postgres_bytes(assumed) / MEGA
+    return {
+        "http_megabytes_s_busiest": wanted.busiest * http,
+        "http_megabytes_s_burst": wanted.burst * http,
+        "postgresql_megabytes_s_busiest": wanted.busiest * postgres,
+        "postgresql_megabytes_s_burst": wanted.burst * postgres,
     }
 
 

@@ -49,7 +49,7 @@ def pods(plan: Plan, kind: str) -> str:
 
 def rows(plan: Plan) -> list[tuple[str, str]]:
     """Everything the plan says, but for the list of ceilings."""
-    wanted, database, kafka, cores = plan.demand, plan.database, plan.kafka, plan.cores
+    wanted, database, kafka, network, cores = plan.demand, plan.database, plan.kafka, plan.network, plan.cores
     drained = plan.flow.drained_minutes
     return [
         ("operations/s: mean, busiest minute, burst",
@@ -66,6 +66,10 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
         ("WAL: busiest minute, burst; a day",
          f"{short(database['wal_megabytes_s_busiest'])} / {short(database['wal_megabytes_s_burst'])} MB/s; "
          f"{short(database['wal_terabytes_a_day'])} TB"),
+        ("HTTP, both ways: busiest minute, burst",
+         f"{short(network['http_megabytes_s_busiest'])} / {short(network['http_megabytes_s_burst'])} MB/s"),
+        ("PostgreSQL's clients, both ways: busiest minute, burst",
+         f"{short(network['postgresql_megabytes_s_busiest'])} / {short(network['postgresql_megabytes_s_burst'])} MB/s"),
         ("Kafka cores, busiest minute", short(cores["kafka_busiest"])),
         ("Kafka: facts/s, busiest minute", short(kafka["facts_s_busiest"])),
         ("Kafka: written with copies, read, busiest minute",
@@ -108,12 +112,50 @@ def of_ceilings(found: Sequence[Ceiling]) -> str:
     )
 
 
-def of_roles(known: Sequence[Role]) -> str:
-    """What one busy process of each role does a second, where it is bounded."""
-    return table(
-        ["role", "operations/s of one core"],
-        [[f"`{role.name}`", short(role.per_s)] for role in known if not math.isinf(role.per_s)],
-    )
+_MEASURED_BY = {
+    "api": "`bench.chain`: accepting a submission",
+    "worker": "`bench.chain`, `bench.importing`",
+    "relay": "`bench.relay` for intake's; the others taken as alike",
+    "timers": "`bench.agenda`",
+    "sender": "not measured; assumed by the mail server (`--mails-per-s`)",
+}
+
+
+def of_roles(known: Sequence[Role], figures: Figures) -> str:
+    """What one busy process of each role does a second, and how that is known."""
+    rows = [[f"`{role.name}`", short(role.per_s), _how_known(role, figures)] for role in known]
+    marks = ["---", "--:", "---"]
+    head = ["role", "operations/s of one core", "known from"]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, marks, *rows))
+
+
+def _how_known(role: Role, figures: Figures) -> str:
+    if role.name == "workflow-api":
+        return "`bench.submit` for changes, taken as a write at intake's door; `bench.reads` for reads"
+    if not math.isinf(role.per_s):
+        return _MEASURED_BY[role.kind]
+    if role.kind == "api":
+        return f"not measured; no operation passes it, a write is taken as intake's: {short(1e6 / figures.write_us)}/s"
+    return f"not measured; no operation arms a timer, firing is taken as workflow's: {short(figures.fired_per_s)}/s"
+
+
+OPERATIONS = {
+    "submit": "submit", "work": "work list of a team", "mine": "work list of an agent", "relay": "relay, a fact",
+    "agenda": "breach",
+}  # fmt: skip
+
+
+def of_growth(figures: Figures) -> str:
+    """What operations cost by the rows in their tables."""
+    known = [name for name in OPERATIONS if name in figures.growth]
+    sizes = sorted({rows for name in known for rows in figures.growth[name]})
+    head = ["us of CPU, servers included", *(f"{size:,} rows" for size in sizes), "the most over the least rows"]
+    rows = []
+    for name in known:
+        by_size = figures.growth[name]
+        worst = max(by_size.values()) / by_size[min(by_size)]
+        rows.append([OPERATIONS[name], *(short(by_size[size]) for size in sizes), f"{short(worst)}x"])
+    return table(head, rows)
 
 
 def of_assumptions(assumed: Assumptions) -> str:
@@ -150,6 +192,7 @@ def as_json(plan: Plan, figures: Figures, assumed: Assumptions) -> dict[str, Any
         "memory_gigabytes": plan.memory_gigabytes,
         "database": plan.database,
         "kafka": plan.kafka,
+        "network": plan.network,
         "worst_lag_seconds": plan.flow.worst_lag_seconds,
         "drained_minutes": drained,
         "first_ceiling": plan.first.name,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.planner.assumptions import Assumptions
-from bench.planner.figures import KINDS, Figures
+from bench.planner.figures import KINDS, Figures, Read
 from contracts.registry import SERVICES
 
 ALONE = "relay"
@@ -38,10 +38,18 @@ def operation_us(process: str, figures: Figures, assumed: Assumptions) -> float:
     submitting = figures.submitting[process].full_us
     if not process.endswith("-api"):
         return (submitting + changes * figures.change_us.get(process, submitting)) / all_of_them
-    reads = assumed.reads_per_operation * assumed.read_us if process == "workflow-api" else 0.0
     if process == "workflow-api":
-        return changes / all_of_them * figures.write_us + reads
+        return changes / all_of_them * figures.write_us + reads(figures, assumed).door_us
     return submitting / all_of_them if process == "intake-api" else 0.0
+
+
+def reads(figures: Figures, assumed: Assumptions) -> Read:
+    """What the reads that come with one operation cost."""
+    lists, times = assumed.list_share, assumed.reads_per_operation
+    return Read(
+        times * ((1 - lists) * figures.one.door_us + lists * figures.work_list.door_us),
+        times * ((1 - lists) * figures.one.postgres_us + lists * figures.work_list.postgres_us),
+    )
 
 
 def _role(service: str, kind: str, figures: Figures, assumed: Assumptions) -> Role:

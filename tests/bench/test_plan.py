@@ -6,9 +6,9 @@ import pytest
 from bench.planner.assumptions import Assumptions
 from bench.planner.ceilings import ALL, Ground, ceilings
 from bench.planner.day import MINUTES
-from bench.planner.figures import Figures, Usage, processes
+from bench.planner.figures import Figures, Read, Usage, processes
 from bench.planner.planning import Plan, plan
-from bench.planner.roles import ALONE, FLOW, roles
+from bench.planner.roles import ALONE, FLOW, reads, roles
 from bench.planner.sizing import carries, demand, fleet, flow, together
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,6 +71,30 @@ def test_sizes_by_hand() -> None:
 def test_connections_by_hand() -> None:
     # Five services: a door of 17, and worker, relay and timers of 6 each; one sender of 6.
     assert planned(1e5).database["connections"] == 5 * (17 + 18) + 6
+
+
+def test_reads_by_hand() -> None:
+    # Four reads an operation, one in four a list: 3 x 100 + 1,000 us in the door, 3 x 50 + 350 us in PostgreSQL.
+    figures = replace(FIGURES, one=Read(100.0, 50.0), work_list=Read(1_000.0, 350.0))
+    assumed = of_one_kind(reads_per_operation=4.0, list_share=0.25)
+    assert reads(figures, assumed) == Read(1_300.0, 500.0)
+    assert roles(figures, assumed)["workflow-api"].per_s == pytest.approx(1e6 / 1_300)
+    # 11.574/s of 200 us, and 500 us for the reads.
+    assert plan(1e6, figures, assumed).cores["postgresql_busiest"] == pytest.approx(0.0081019, rel=1e-4)
+
+
+def test_what_networks_carry_by_hand() -> None:
+    # 20/s and a burst of 40/s; 2,000 bytes of a submission, two reads of 1,000 and 9,000 bytes; 3,000 to PostgreSQL.
+    found = planned(
+        1_728_000, burst=2.0, reads_per_operation=2.0, list_share=0.5, write_http_bytes=2_000.0, one_http_bytes=1_000.0,
+        list_http_bytes=9_000.0, postgres_bytes=3_000.0,
+    )  # fmt: skip
+    assert found.network == pytest.approx(
+        {
+            "http_megabytes_s_busiest": 0.24, "http_megabytes_s_burst": 0.48,
+            "postgresql_megabytes_s_busiest": 0.26, "postgresql_megabytes_s_burst": 0.52,
+        }
+    )  # fmt: skip
 
 
 def test_a_ceiling_by_hand() -> None:

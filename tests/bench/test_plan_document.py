@@ -10,6 +10,7 @@ from bench.plan import DOCUMENT, document, main
 from bench.planner import report
 from bench.planner.assumptions import Assumptions
 from bench.planner.figures import read
+from bench.planner.roles import roles
 from bench.result import RESULTS, ROOT
 
 
@@ -95,6 +96,26 @@ def test_figures_have_three_digits(value: float, words: str) -> None:
 )
 def test_what_holds_is_rounded_down(value: float, words: str) -> None:
     assert report.per_day(value) == words
+
+
+def test_every_role_has_a_row_that_says_how_it_is_known() -> None:
+    figures = read(RESULTS)
+    known = list(roles(figures, Assumptions()).values())
+    said = report.of_roles(known, figures).splitlines()[2:]
+    assert [line.split("`")[1] for line in said] == [role.name for role in known]
+    assert all(("not measured" in line) == (" - |" in line or "-sender" in line) for line in said)
+    assert {line.split("|")[3].strip() for line in said} - {""}
+
+
+def test_growth_is_told_by_rows(tmp_path: Path) -> None:
+    kept = {"at": {"10": {"submit_cpu_us": 100.0}, "1000": {"submit_cpu_us": 120.0}}}
+    (tmp_path / "growth.json").write_text(
+        json.dumps(
+            {"name": "growth", "commit": "c", "date": "d", "machine": "m", "load_average": {"before": 1, "after": 2},
+             "details": kept}
+        )
+    )  # fmt: skip
+    assert "| submit | 100 | 120 | 1.2x |" in report.of_growth(read(tmp_path))
 
 
 def test_the_document_is_linked() -> None:

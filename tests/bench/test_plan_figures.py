@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from bench.planner.assumptions import Assumptions
-from bench.planner.figures import Usage, processes, read
+from bench.planner.figures import Read, Usage, processes, read
 from bench.result import RESULTS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +43,8 @@ def test_figures_are_read_as_they_were_measured(tmp_path: Path) -> None:
     kept(tmp_path, "submit", door_us=416.0)
     kept(tmp_path, "relay", figure=19_250.0)
     kept(tmp_path, "agenda", fired_per_second=3_674.0)
+    kept(tmp_path, "reads", one_door_us=140.0, one_cpu_us=200.0, work_door_us=600.0, work_cpu_us=780.0)
+    kept(tmp_path, "growth", at={"10000": {"relay_cpu_us": 40.0, "relay_event_us": 9.0}, "50": {"relay_cpu_us": 30.0}})
     figures = read(tmp_path)
     worker = figures.submitting["intake-worker"]
     assert [rate for rate, _ in worker.points] == [0.0, 300.0, 800.0, 1000.0]
@@ -50,15 +52,18 @@ def test_figures_are_read_as_they_were_measured(tmp_path: Path) -> None:
     assert figures.submitting["intake-api"].full_us == pytest.approx(400.0)
     assert (figures.change_us["intake-worker"], figures.change_us["intake-api"]) == (246.3, 2.0)
     assert (figures.write_us, figures.relay_per_s, figures.fired_per_s) == (416.0, 19_250.0, 3_674.0)
+    assert (figures.one, figures.work_list) == (Read(140.0, 60.0), Read(600.0, 180.0))
+    assert figures.growth == {"relay": {10_000: 40.0, 50: 30.0}}
     assert figures.assumed == ()
     assert [source.name for source in figures.sources] == [
-        "chain", "latency", "importing", "submit", "relay", "agenda",
+        "chain", "latency", "importing", "submit", "relay", "agenda", "reads", "growth",
     ]  # fmt: skip
 
 
 def test_without_results_everything_is_assumed_and_said(tmp_path: Path) -> None:
     figures = read(tmp_path)
-    assert figures.assumed == ("chain", "latency", "importing", "submit", "relay", "agenda")
+    assert figures.assumed == ("chain", "latency", "importing", "submit", "relay", "agenda", "reads", "growth")
+    assert figures.growth == {}
     assert set(figures.submitting) == set(processes())
     assert all(usage.full_us > 0 for usage in figures.submitting.values())
 
@@ -86,6 +91,8 @@ def test_a_measured_figure_can_be_given_instead() -> None:
     assert figures.with_figure("relay-per-s", 9.0).relay_per_s == 9.0
     assert figures.with_figure("write-us", 9.0).write_us == 9.0
     assert figures.with_figure("fired-per-s", 9.0).fired_per_s == 9.0
+    dearer = figures.with_figure("read-us", 9.0).with_figure("read-postgres-us", 3.0)
+    assert dearer.one == dearer.work_list == Read(9.0, 3.0)
     with pytest.raises(KeyError):
         figures.with_figure("workflow-cook", 50.0)
     with pytest.raises(ValueError, match="above 0"):
@@ -98,6 +105,7 @@ def test_a_measured_figure_can_be_given_instead() -> None:
         ({"partitions": 65}, "64 at most"),
         ({"utilisation": 1.1}, "1 at most"),
         ({"utilisation": 0.0}, "above 0"),
+        ({"list_share": 1.1}, "list_share is 1 at most"),
         ({"burst": 0.9}, "1 at most, burst at least"),
         ({"postgres_servers": 6}, "one a service"),
         ({"changes_per_request": -1.0}, "not be below 0"),

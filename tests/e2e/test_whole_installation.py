@@ -1,7 +1,7 @@
 """The whole installation as processes: a scenario through the public doors while everything is killed in turn.
 
-`THROUGHLINE_KILLS=3` (or `make chaos KILLS=3`) kills everything three times. Afterwards orphans are planted in it, and
-`throughline reconcile` must name each of them with the command that mends it.
+`THROUGHLINE_KILLS=3` (or `make chaos FAULTS=scenario KILLS=3`) kills everything three times. Afterwards orphans are
+planted in it, and `throughline reconcile` must name each of them with the command that mends it.
 """
 
 import asyncio

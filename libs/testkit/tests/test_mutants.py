@@ -1,5 +1,6 @@
 """Planted bugs before they are planted: each still fits the code; and a run is told apart that proves nothing."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from testkit.mutants.mutant import Misplaced, Mutant, mutant
 from testkit.mutants.session import tried
 
 ROOT = Path(__file__).parents[3]
+_ROW = re.compile(r"^\| ([^|]+) \| (L\d) \| `", re.MULTILINE)
 SHOP = "libs/shop/src/shop/__init__.py"
 
 
@@ -30,6 +32,12 @@ def test_every_selection_names_tests_that_there_are(test: str) -> None:
 def test_names_of_planted_bugs_differ_and_layers_are_those_that_there_are() -> None:
     assert len({planted.name for planted in MUTANTS}) == len(MUTANTS)
     assert {planted.layer for planted in MUTANTS} <= {"L1", "L2", "L3"}
+
+
+def test_the_table_of_the_document_has_every_planted_bug_in_the_catalogues_order_and_no_other() -> None:
+    document = (ROOT / "docs" / "reliability.md").read_text()
+    said = document[document.index("| planted bug | layer | caught by |") :]
+    assert _ROW.findall(said) == [(planted.name, planted.layer) for planted in MUTANTS]
 
 
 def test_layers_and_single_bugs_are_chosen_by_name_each_once() -> None:

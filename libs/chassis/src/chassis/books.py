@@ -36,8 +36,11 @@ _STANDING = """
 SELECT clock_timestamp() AS at,
     (SELECT min(u.recorded_at) FROM generate_series(0, $1::int - 1) g(grp) LEFT JOIN relay_cursor c ON c.grp = g.grp
      CROSS JOIN LATERAL (
-         SELECT j.recorded_at FROM journal j
-         WHERE j.grp = g.grp AND j.seq > coalesce(c.high, 0) AND j.topic IS NOT NULL ORDER BY j.seq LIMIT 1
+         (SELECT j.recorded_at FROM journal j
+          WHERE j.grp = g.grp AND j.seq = ANY (c.holes) AND j.topic IS NOT NULL ORDER BY j.seq LIMIT 1)
+         UNION ALL
+         (SELECT j.recorded_at FROM journal j
+          WHERE j.grp = g.grp AND j.seq > coalesce(c.high, 0) AND j.topic IS NOT NULL ORDER BY j.seq LIMIT 1)
      ) u) AS unsent_since,
     (SELECT min(at) FROM wake WHERE at <= statement_timestamp()) AS due_since,
     (SELECT count(*) FROM (SELECT 1 FROM waiting LIMIT $2) w) AS waiting,

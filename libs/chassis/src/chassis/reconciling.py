@@ -1,7 +1,7 @@
-"""`GET /<service>/v1/reconciliation`: a service's books for operators; `throughline reconcile` finds orphans in them.
+"""`GET /<service>/v1/reconciliation`: a service's books for operators, and the orphans that it knows of by itself.
 
 A service alone cannot know what it never heard. So each tells what it told, how far it heard and what waits, in bounded
-pages, and whoever asks all of them joins it.
+pages, and whoever asks all of them joins it: `throughline reconcile`.
 """
 
 from datetime import datetime
@@ -12,14 +12,18 @@ import orjson
 from fastapi import Query, Response
 from pydantic import AwareDatetime, BaseModel
 
-from chassis import books, paging
-from chassis.http import DatabaseDep, Routes, RuntimeDep
+from chassis import books, orphans, paging
+from chassis.http import DatabaseDep, PageDep, Routes, RuntimeDep
 from chassis.operating import SCOPE
+from chassis.orphans import Orphan
+from chassis.paging import Listed
 from chassis.partition import partition_of
 from chassis.problems import Problem
 
 ROWS = 500
 """Rows of the journal behind a page, at most."""
+YOUNG, YEAR = 60, 31_536_000
+"""Seconds: what is younger than the first is still on its way unless asked otherwise; the most that can be asked."""
 _FIRST = 0
 
 
@@ -92,6 +96,7 @@ def routes(service: str) -> Routes:
     """The routes of one service."""
     router = Routes(service)
     _standing(router)
+    _orphans(router)
     _told(router)
     _account(router)
     return router
@@ -110,6 +115,17 @@ def _standing(router: Routes) -> None:
             hears=[] if stream is None else list(stream.topics),
             **dict(found),
         )
+
+
+def _orphans(router: Routes) -> None:
+    @router.get("/reconciliation/orphans", scope=SCOPE, summary="What had no effect here so far, and what mends it")
+    async def found(
+        runtime: RuntimeDep,
+        page: PageDep,
+        older_than: Annotated[int, Query(ge=0, le=YEAR, description="Seconds; what is younger is on its way.")] = YOUNG,
+    ) -> Listed[Orphan]:
+        rows = await orphans.listed(runtime, after=page.after, limit=page.fetch, older_than=older_than)
+        return page.show(rows, lambda row: orphans.view(runtime, row), key=lambda row: row.key)
 
 
 def _told(router: Routes) -> None:

@@ -53,7 +53,7 @@ async def redeliver(runtime: "Runtime", letter: int, reason: str) -> UUID:
     rows = await runtime.database.read(_LETTER, letter)
     if not rows:
         raise Problem("not-found")
-    asked = _fact(runtime, rows[0])
+    asked = fact_of(runtime, rows[0])
     stream = runtime.service.stream
     assert stream is not None
     await runtime.database.execute(
@@ -64,8 +64,8 @@ async def redeliver(runtime: "Runtime", letter: int, reason: str) -> UUID:
     return asked.subject
 
 
-def _fact(runtime: "Runtime", row: Any) -> Asked:
-    """A letter's record, read as its worker would."""
+def fact_of(runtime: "Runtime", row: Any) -> Asked:
+    """A letter's record, read as its worker would. Raises NotAFact."""
     stream = runtime.service.stream
     heard = () if stream is None else (*stream.topics, f"{runtime.name}.resent")
     if row["topic"] not in heard:

@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from chassis import mending
 from chassis.schema import revisions
 from cli.health.finding import OK, WATCH, WRONG, Finding
 
@@ -64,7 +65,7 @@ def unsent(service: str, facts: Any, relay: Any, now: datetime) -> Finding:
     age = now - facts["oldest"]
     said = f"{facts['facts']}, the oldest {_age(age)} old"
     if not relay["held"]:
-        do = f"no relay holds the lease: start `python -m {service} --role relay`"
+        do = f"no relay holds the lease: start `{mending.start(service, 'relay')}`"
     else:
         do = f"relay {relay['holder']} does not get rid of them: look at its log, and whether Kafka answers"
     return Finding(service, "unsent facts", *_graded(age, UNSENT_WATCH, UNSENT_WRONG, said, do))
@@ -76,7 +77,7 @@ def due(service: str, timers: Any, now: datetime) -> Finding:
         return Finding(service, "due timers", OK, "none")
     age = now - timers["oldest"]
     said = f"{timers['timers']}, the oldest {_age(age)} late"
-    do = f"start `python -m {service} --role timers`, or more of them"
+    do = f"start `{mending.start(service, 'timers')}`, or more of them"
     return Finding(service, "due timers", *_graded(age, WAKE_WATCH, WAKE_WRONG, said, do))
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from chassis.mending import LOOK_AROUND
 from cli.reconcile import mending
 from cli.reconcile.balance import numbering, unbalanced
 from cli.reconcile.heard import Heard, Orphan
@@ -211,7 +212,7 @@ def misnumbered(
     """Numbers missing or twice in a series; one that is just drawn may be read before the one that it follows."""
     settled = Counter(number for number, since in numbers if now - since >= older_than)
     for slug, number in numbering(settled, whole=whole):
-        yield Orphan("number-" + slug, UUID(int=0), number, "billing", now, mending.LOOK_AROUND)
+        yield Orphan("number-" + slug, UUID(int=0), number, "billing", now, LOOK_AROUND)
 
 
 def count(values: Iterable[Any]) -> dict[str, int]:

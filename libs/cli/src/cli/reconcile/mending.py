@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from chassis import mending
 from cli.reconcile.heard import Orphan
 
-LOOK_AROUND = "throughline doctor"
 PLANNED = "notifications.message-planned"
 MAIL_ENDS_WITHIN = timedelta(hours=3)
 """Longer than all attempts at a mail take; until then one that is planned is on its way."""
@@ -72,27 +72,27 @@ def judged(orphan: Orphan, account: Account, told: int) -> Orphan | None:
     if letter is not None and letter.put_away:
         return None
     if letter is not None:
-        mend = f"throughline waiting redeliver {service} {letter.id} --reason reconciled"
+        mend = mending.redeliver(service, letter.id)
         return replace(orphan, why=f"dead letter {letter.id}: {_said(letter)}", mend=mend)
     if account.waiting:
         first = next((each for each in account.waiting if each.event_id == fact.id), account.waiting[0])
-        return replace(orphan, why=f"waits: {_said(first)}", mend=f"throughline waiting retry {request}")
+        return replace(orphan, why=f"waits: {_said(first)}", mend=mending.retry(request))
     position = account.heard.get(fact.topic, 0)
     if position >= fact.sequence:
         return replace(orphan, why="heard, and nothing came of it: no command makes up for that")
     if told and not account.known:
         return replace(orphan, why=f"its row is gone, though it has told {told} facts: restore it")
     why = f"never came: it has heard {fact.topic} up to {position}"
-    return replace(orphan, why=why, mend=f"throughline resend {service} {request}")
+    return replace(orphan, why=why, mend=mending.resend(service, request))
 
 
 def _ended(orphan: Orphan, account: Account) -> Orphan:
     """An effect that a service owes to a fact of its own: a mail that comes to no end."""
     if account.waiting:
         why = f"waits: {_said(account.waiting[0])}"
-        return replace(orphan, why=why, mend=f"throughline waiting retry {orphan.request}")
-    return replace(orphan, why="no sender takes it", mend="python -m notifications --role sender")
+        return replace(orphan, why=why, mend=mending.retry(orphan.request))
+    return replace(orphan, why="no sender takes it", mend=mending.start(account.service, "sender"))
 
 
 def _said(held: Held) -> str:
-    return f"{held.reason} ({held.detail})" if held.detail else held.reason
+    return mending.said(held.reason, held.detail)
