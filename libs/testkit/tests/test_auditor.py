@@ -108,9 +108,15 @@ class Story:
         for what, about in (("submit", REQUEST), ("note", REQUEST), ("charge", REQUEST), ("vote", REQUEST)):
             self.evidence.operations.add(
                 Operation(
-                    what, f"k-{what}", "http", "ok", 0.1, about, "run-1",
+                    what,
+                    f"k-{what}",
+                    "http",
+                    "ok",
+                    0.1,
+                    about,
+                    "run-1",
                     position=position if what == "submit" else None,
-                )  # fmt: skip
+                )
             )
         self.evidence.mails = {"<m0>": 1, "<m1>": 1}
 
