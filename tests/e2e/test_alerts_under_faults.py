@@ -47,6 +47,8 @@ DEAD = tuple(Alert("DeadLetters", service, by="poison") for service in ("intake"
 REFUSED = tuple(Alert("RefusalsRising", service, by="poison") for service in ("intake", "workflow", "billing"))
 FAILED = Alert("ApiFailing", "workflow", by="locked")
 SLOW = Alert("ApiSlow", "workflow", by="locked")
+TICKET = Alert("ApiSlow", window="3d")
+"""May be there in any phase: whether one call in a hundred takes 250 ms is the machine's affair here."""
 WAITS = Alert("RequestsWaiting", "approvals", by="next-versions")
 
 
@@ -165,7 +167,8 @@ async def test_every_fault_sets_off_its_alerts_and_no_other(site: Site, tmp_path
     series = {
         name: values for name, values in told_of.items() if "http_request_seconds_bucket" not in name or FAST in name
     }
-    asked = questions(PHASES, spans, SECONDS, BEFORE)
+    phases = [replace(phase, may=(*phase.may, TICKET)) for phase in PHASES]
+    asked = questions(phases, spans, SECONDS, BEFORE)
     assert_answers(RULES, tmp_path, {**series, **dict(calm())}, asked, interval=f"{SECONDS}s")
 
 
