@@ -46,7 +46,10 @@ WAITED = 132.0
 DEAD = tuple(Alert("DeadLetters", service, by="poison") for service in ("intake", "workflow", "billing"))
 REFUSED = tuple(Alert("RefusalsRising", service, by="poison") for service in ("intake", "workflow", "billing"))
 FAILED = Alert("ApiFailing", "workflow", by="locked")
+LONGER = tuple(replace(FAILED, window=window) for window in ("1h", "6h"))
 SLOW = Alert("ApiSlow", "workflow", by="locked")
+TICKET = Alert("ApiSlow", window="3d")
+"""May be there in any phase: whether one call in a hundred takes 250 ms is the machine's affair here."""
 WAITS = Alert("RequestsWaiting", "approvals", by="next-versions")
 
 
@@ -94,21 +97,21 @@ PHASES = (
             Alert("TimersStopped", "workflow"),
             *(replace(FAILED, window=window) for window in ("1h", "3d")),
         ],
-        [*REFUSED, FAILED, SLOW, WAITS],
+        [*REFUSED, replace(FAILED, window="6h"), SLOW, WAITS],
     ),
     Phase(
         "kafka-away",
         kafka_away,
-        20,
+        26,  # a worker that commits tells its age every ten seconds only
         [
             *DEAD,
             *(Alert("ConsumerDeaf", service) for service in SERVICES),
             Alert("TimersLate", "workflow", by="locked"),
             replace(FAILED, window="3d"),
         ],
-        [*REFUSED, FAILED, SLOW, WAITS, Alert("RelayStuck")],
+        [*REFUSED, *LONGER, SLOW, WAITS, Alert("RelayStuck")],
     ),
-    Phase("next-versions", None, 8, [*DEAD, WAITS, replace(FAILED, window="3d")], [FAILED, SLOW]),
+    Phase("next-versions", None, 6, [*DEAD, WAITS, replace(FAILED, window="3d")], [*LONGER, SLOW]),
 )
 """A message of a newer version is told before the first, and has waited long enough in the last.
 
@@ -165,7 +168,8 @@ async def test_every_fault_sets_off_its_alerts_and_no_other(site: Site, tmp_path
     series = {
         name: values for name, values in told_of.items() if "http_request_seconds_bucket" not in name or FAST in name
     }
-    asked = questions(PHASES, spans, SECONDS, BEFORE)
+    phases = [replace(phase, may=(*phase.may, TICKET)) for phase in PHASES]
+    asked = questions(phases, spans, SECONDS, BEFORE)
     assert_answers(RULES, tmp_path, {**series, **dict(calm())}, asked, interval=f"{SECONDS}s")
 
 
