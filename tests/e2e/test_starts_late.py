@@ -34,10 +34,6 @@ async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         await installation.stop()
 
 
-async def threads(installation: Installation) -> int:
-    return len(await restoring.rows(installation, f"SELECT 1 FROM {SERVICE}.threads WHERE state IS NOT NULL"))
-
-
 async def test_a_service_with_an_empty_schema_learns_what_was_and_mails_nobody(
     installation: Installation,
 ) -> None:
@@ -48,23 +44,57 @@ async def test_a_service_with_an_empty_schema_learns_what_was_and_mails_nobody(
         await restoring.hears_from_now_on(installation, SERVICE)
         await restoring.start(installation, SERVICE)
         assert await threads(installation) == 0
-        status, said = await orphans.throughline(installation, "bootstrap", SERVICE)
-        assert status == 0, said
+        await done(installation, "bootstrap")
         await eventually(lambda: known(installation, BEFORE + 1), within=60)
-        status, said = await orphans.throughline(installation, "bootstrap", SERVICE)
-        assert status == 0, said
-        mails = await restoring.rows(installation, f"SELECT 1 FROM {SERVICE}.messages")
-        assert (len(mails), installation.sink.taken.mails) == (0, 0)
+        await done(installation, "bootstrap")
+        assert (await mails(installation), installation.sink.taken.mails) == ([], 0)
 
         await orphans.close(doors, old)
         new = await orphans.a_request(doors)
         await eventually(lambda: installation.sink.taken.mails >= 2, within=60)
-    told = await restoring.rows(
-        installation, f"SELECT request_id::text AS request, template FROM {SERVICE}.messages ORDER BY template"
-    )
-    assert [tuple(row) for row in told] == [(old, "closed"), (new, "received")]
+    assert await mails(installation) == [(old, "closed"), (new, "received")]
     assert installation.sink.taken.repeated == 0
+
+
+async def test_one_whose_schema_was_emptied_has_again_what_it_told_and_learns_the_rest(
+    installation: Installation,
+) -> None:
+    await restoring.stop(installation, SERVICE)
+    before, sent = await mails(installation), installation.sink.taken.mails
+    told = f"SELECT DISTINCT subject FROM {SERVICE}.journal WHERE topic = '{SERVICE}.messages'"
+    acted_on = len(await restoring.rows(installation, told))
+    async with orphans.acting(installation) as doors:
+        missed = await orphans.a_request(doors)
+        await restoring.empty(installation, SERVICE)
+        await done(installation, "recover")
+        assert await threads(installation) == acted_on
+        await restoring.hears_from_now_on(installation, SERVICE)
+        await restoring.start(installation, SERVICE)
+        await done(installation, "bootstrap")
+        await eventually(lambda: known(installation, BEFORE + 3), within=60)
+        assert (await mails(installation), installation.sink.taken.mails) == (before, sent)
+
+        await orphans.close(doors, missed)
+        await eventually(lambda: installation.sink.taken.mails > sent, within=60)
+    assert await mails(installation) == sorted([*before, (missed, "closed")], key=lambda mail: mail[::-1])
+    assert (installation.sink.taken.mails, installation.sink.taken.repeated) == (sent + 1, 0)
+
+
+async def done(installation: Installation, verb: str) -> None:
+    """Run a verb of the command for the service that is late."""
+    status, said = await orphans.throughline(installation, verb, SERVICE)
+    assert status == 0, said
+
+
+async def threads(installation: Installation) -> int:
+    return len(await restoring.rows(installation, f"SELECT 1 FROM {SERVICE}.threads WHERE state IS NOT NULL"))
 
 
 async def known(installation: Installation, requests: int) -> bool:
     return await threads(installation) == requests
+
+
+async def mails(installation: Installation) -> list[tuple[str, str]]:
+    """Which requests somebody was mailed about, and with what."""
+    query = f"SELECT request_id::text, template FROM {SERVICE}.messages ORDER BY template, request_id"
+    return [tuple(row) for row in await restoring.rows(installation, query)]

@@ -18,9 +18,10 @@ from chassis.decision import SYSTEM
 from chassis.hearing import Ear, Meta, Stream
 from chassis.partition import partition_of
 from chassis.reconciling import ROWS
+from chassis.stream import Worker
 from chassis.timers import revive_of
 from contracts import workflow
-from testkit.standing import Standing, standing
+from testkit.standing import Record, Standing, standing
 from testkit.streams import body, headers
 from testkit.toy import NAMESPACE, PARTITIONS, TILLS, Add, asked
 from testkit.toyhearing import BILLING
@@ -296,6 +297,48 @@ async def test_a_redelivered_letter_that_fails_again_waits_again(billing: Standi
     assert (waits["reason"], waits["event_id"]) == ("error", letter["event_id"])
     await billing.hear(till, note(3))
     assert await total(billing, till) == 1 + 2 + 3
+
+
+def record(till: UUID, number: int, sequence: int, topic: str = "workflow.requests") -> Any:
+    """A note as it lies on a topic."""
+    event = note(number)
+    return Record(topic, str(till).encode(), body(event), headers("", event, till, sequence), 0, sequence)
+
+
+async def unread(billing: Standing, till: UUID, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The letter of the first fact about a till, which the release of that time could not read."""
+    with monkeypatch.context() as defect:
+        defect.setattr(Ear, "_fact", lambda *_: 1 / 0)
+        await Worker(billing.runtime).apply([record(till, 5, 1)])
+    [letter] = await billing.runtime.database.read("SELECT id, reason FROM dead_letters")
+    assert letter["reason"] == "error"
+    return int(letter["id"])
+
+
+async def test_a_fact_that_came_again_before_its_letter_was_redelivered_has_one_effect(
+    billing: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = uuid4()
+    letter = await unread(billing, till, monkeypatch)
+    await Worker(billing.runtime).apply([record(till, 5, 1, "billing.resent")])
+    answer = await post(billing, f"/dead-letters/{letter}/redeliver", {"reason": "mended"})
+    await swept(billing)
+    assert (answer.json(), await total(billing, till)) == ({"subject": str(till)}, 5)
+    assert (await get(billing, f"/requests/{till}")).json()["waiting"] == []
+
+
+async def test_a_letter_that_could_not_be_read_is_decided_in_its_place(
+    billing: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = uuid4()
+    letter = await unread(billing, till, monkeypatch)
+    await Worker(billing.runtime).apply([record(till, 2, 2)])
+    assert [each["reason"] for each in (await get(billing, f"/requests/{till}")).json()["waiting"]] == ["gap"]
+    await post(billing, f"/dead-letters/{letter}/redeliver", {"reason": "mended"})
+    await swept(billing)
+    found = (await get(billing, f"/requests/{till}")).json()
+    assert (found["heard"], found["waiting"]) == ({"workflow.requests": 2}, [])
+    assert await total(billing, till) == 5 + 2
 
 
 async def test_a_letter_that_was_put_away_is_shown_so_and_not_redelivered(billing: Standing) -> None:

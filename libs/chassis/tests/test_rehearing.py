@@ -52,6 +52,10 @@ def told(number: int, amount: int, total: int, *, at: int, by: Heard | None = No
     return Told(envelope, "toy.tills", str(TILL), value, millis(at))
 
 
+def story(own: Sequence[Told], queue: Sequence[Heard], row: Loaded[Till] | None = None) -> Story[Till]:
+    return Story(Pen(toy.TILLS, TILL, row or Loaded(), lambda _: Facts()), own, {"other.stream": queue})
+
+
 def unfolded(own: Sequence[Told], queue: Sequence[Heard], row: Loaded[Till] | None = None) -> Pen[Till]:
     pen = Pen(toy.TILLS, TILL, row or Loaded(), lambda _: Facts())
     Story(pen, own, {"other.stream": queue}).unfold()
@@ -137,6 +141,30 @@ def test_a_cause_that_no_topic_holds_any_more_is_said() -> None:
     gone, later = heard(1, Add(1), at=1), heard(3, CountAt(NOON), at=3)
     with pytest.raises(CannotRecover, match=r"what caused toy\.till-changed"):
         unfolded([told(1, 1, 1, at=2, by=gone)], [later])
+
+
+def test_a_cause_that_was_not_read_lies_further_back() -> None:
+    early, later = heard(1, Add(1), at=1), heard(2, Add(2), at=2)
+    by_both = [told(1, 1, 1, at=3, by=early), told(2, 2, 3, at=4, by=later)]
+    assert story(by_both, []).begins_late
+    assert story(by_both, [later]).begins_late
+    assert not story(by_both, [early, later]).begins_late
+
+
+def test_what_a_person_or_a_client_caused_lies_nowhere_further_back() -> None:
+    person, client = told(1, 1, 1, at=1), told(2, 2, 3, at=2, by=heard(1, Add(2), at=1))
+    assert not story([person], []).begins_late
+    pen = Pen(toy.TILLS, TILL, Loaded[Till](), lambda _: Facts(), {client.envelope.causation_id: "erp"}.get)
+    assert not Story(pen, [person, client], {}).begins_late
+
+
+def test_a_fact_that_was_decided_behind_later_ones_keeps_the_position() -> None:
+    redelivered = heard(1, Add(1), at=1)
+    row = Loaded(exists=True, version=3, heard={"other.stream": 4}, state=Till(total=0, added=0))
+    own = [told(1, 1, 1, at=9, by=redelivered)]
+    assert not story(own, [redelivered], row).begins_late
+    pen = unfolded(own, [redelivered], row)
+    assert (pen.state, pen.heard) == (Till(total=1, added=1), {"other.stream": 4})
 
 
 def test_what_is_known_is_passed_over() -> None:

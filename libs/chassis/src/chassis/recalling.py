@@ -92,7 +92,7 @@ class Pen(Generic[S]):
         self.children: list[Child] = []
         self.done: list[Done[S]] = []
         self.known = known
-        self._client_of = client_of
+        self.client_of = client_of
 
     @property
     def changed(self) -> bool:
@@ -176,7 +176,7 @@ class Pen(Generic[S]):
             for each in group
             if codec.reads(type_ := each.envelope.type, version := each.envelope.version)
         )
-        return Recalled(at, actor, self._client_of(asked.id), together, self.known(asked))
+        return Recalled(at, actor, self.client_of(asked.id), together, self.known(asked))
 
     def _persons(self) -> list[UUID]:
         return list(self.aggregate.persons(self.state)) if self.state is not None else []

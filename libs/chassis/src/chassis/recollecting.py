@@ -7,11 +7,13 @@ from uuid import UUID
 
 import orjson
 import structlog
+from aiokafka import TopicPartition
 
 from chassis import inbound, naming
 from chassis.aggregate import Aggregate
 from chassis.asked import Asked
 from chassis.documents import Entry
+from chassis.hearing import Ear
 from chassis.journal import to_json
 from chassis.recalling import Heard, Told
 from chassis.rereading import Rereader
@@ -118,7 +120,7 @@ async def documents(runtime: "Runtime", reader: Rereader, own: Own) -> int:
     mine = {naming.topic(runtime.prefix, topic) for topic in own.topics}
     heard = {reference.topic for reference in runtime.service.references}
     async for record in reader.records(await reader.places(sorted({*own.topics, *heard})), None):
-        entry = own.document(record) if record.topic in mine else ear.decode(record)
+        entry = own.document(record) if record.topic in mine else _decoded(ear, record)
         if isinstance(entry, tuple) and len(entry) == 4:
             kept.append(entry)
             found += 1
@@ -135,9 +137,16 @@ def heard_topics(runtime: "Runtime") -> list[str]:
 
 
 async def heard(
-    runtime: "Runtime", reader: Rereader, partition: int, since: datetime | None, subjects: Collection[UUID]
+    runtime: "Runtime",
+    reader: Rereader,
+    partition: int,
+    begins: Mapping[TopicPartition, int] | None,
+    subjects: Collection[UUID],
 ) -> dict[UUID, dict[str, list[Heard]]]:
-    """What other services told of these subjects since then, stream by stream in order, each number once."""
+    """What other services told of these subjects, stream by stream in order, each number once.
+
+    From these offsets on; None is all that the topics hold.
+    """
     stream, ear = runtime.service.stream, ear_of(runtime)
     if stream is None or not subjects:
         return {}
@@ -145,17 +154,34 @@ async def heard(
     topics = [*stream.topics, f"{runtime.name}.resent"]
     for topic in topics:
         places = [place for place in await reader.places([topic]) if place.partition == partition]
-        async for record in reader.records(places, since):
+        first = await reader.since(places, None)
+        wanted = first if begins is None else {place: max(begins[place], first[place]) for place in places}
+        async for record in reader.between(wanted, await reader.ends(places)):
             if record.key is None or _uuid(record.key) not in subjects:
                 continue
-            found = ear.decode(record)
-            if isinstance(found, Asked) and found.stream is not None and found.sequence is not None:
+            found = fact_of(ear, record)
+            if found is not None and found.stream is not None and found.sequence is not None:
                 numbers = by_number.setdefault(found.subject, {}).setdefault(found.stream, {})
                 numbers.setdefault(found.sequence, Heard(found, record.timestamp))
     return {
         subject: {name: [numbers[n] for n in sorted(numbers)] for name, numbers in streams.items()}
         for subject, streams in by_number.items()
     }
+
+
+def fact_of(ear: Ear, record: Any) -> Asked | None:
+    """The fact that a record of a stream is; None for what would become a dead letter."""
+    found = _decoded(ear, record)
+    return found if isinstance(found, Asked) else None
+
+
+def _decoded(ear: Ear, record: Any) -> Any:
+    """A record as its worker decodes it; None for one that our own code fails on."""
+    try:
+        return ear.decode(record)
+    except Exception:
+        log.exception("record_not_decoded", topic=record.topic, offset=record.offset)
+        return None
 
 
 def _uuid(key: bytes) -> UUID | None:
@@ -175,18 +201,24 @@ class Commands:
         self.topics: list[str] = []
         self._aggregates: dict[UUID, str] = {}
 
-    async def read(self, reader: Rereader, since: datetime) -> None:
-        """Read commands and their answers since then."""
-        name = self._runtime.name
+    async def read(self, reader: Rereader, since: datetime, restored_to: datetime) -> None:
+        """Read commands and their answers since then; commands from the start when one is older that was lost."""
+        name, lost = self._runtime.name, set[UUID]()
         results: dict[UUID, Any] = {}
         places = await reader.places(await reader.beginning_with(f"{name}.results."))
         async for record in reader.records(places, since):
             body = orjson.loads(record.value)
             results[UUID(body["command_id"])] = body
             self._published.ids.add(from_headers(record.headers).id)
+            if record.timestamp >= restored_to.timestamp() * 1000:
+                lost.add(UUID(body["command_id"]))
         self.topics = await reader.beginning_with(f"{name}.commands.")
-        async for record in reader.records(await reader.places(self.topics), since):
+        places = await reader.places(self.topics)
+        async for record in reader.records(places, since):
             await self._command(record, results)
+        if not lost <= self.answered.keys():
+            async for record in reader.records(places, None):
+                await self._command(record, results)
 
     async def _command(self, record: Any, results: Mapping[UUID, Any]) -> None:
         runtime = self._runtime

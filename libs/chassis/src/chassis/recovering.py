@@ -14,8 +14,9 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+from aiokafka import TopicPartition
 
-from chassis import naming, recollecting, rewinding, rewriting, wiring
+from chassis import naming, recollecting, rewinding, rewriting, unheard, wiring
 from chassis.asked import Asked
 from chassis.decision import Known
 from chassis.documents import Lookup
@@ -74,19 +75,21 @@ class Recovery:
         self._published = Published()
         self._own = Own(runtime, self._published)
         self._commands = Commands(runtime, self._published)
+        self._unheard: Mapping[TopicPartition, int] = {}
+        """Offsets of what is heard, from which on the restored schema lacks something."""
 
     async def run(self, kafka: Mapping[str, Any]) -> None:
         """Read everything back, and put numbers, offsets and cursors where they belong. Raises CannotRecover."""
         log.info("recovery_begun", service=self.report.service, restored_to=str(self.report.restored_to))
         self.report.documents = await recollecting.documents(self._runtime, self._reader, self._own)
-        await self._commands.read(self._reader, self._since)
+        await self._commands.read(self._reader, self._since, self.report.restored_to)
+        await self._rewind(kafka)
         await self._documents()
         for number in range(self._partitions):
             await self._partition(number)
         await self._answer_commands()
         if self._runtime.service.recovered is not None:
             await self._runtime.service.recovered(self._runtime)
-        await self._rewind(kafka)
         await self._finish()
         log.info("recovery_done", service=self.report.service, facts=self.report.facts, noted=self.report.noted)
 
@@ -100,11 +103,12 @@ class Recovery:
     async def _partition(self, number: int) -> None:
         """One partition of the service's stream, with the same partition of what it hears.
 
-        What was told before the margin, and had not been heard at the restored moment, is read from the beginning.
+        What waited at the restored moment, or was asked for again, may have been told long before: where something like
+        that is missing, everything that the topics hold is read.
         """
         aggregate = self._own.into
         told = await self._own.stream(self._reader, number, self._since)
-        heard = await recollecting.heard(self._runtime, self._reader, number, self._since, told.keys())
+        heard = await recollecting.heard(self._runtime, self._reader, number, self._unheard, told.keys())
         early: dict[UUID, list[Told]] = {}
         for some in _batches(sorted(told.items())):
             stories = await self._stories(aggregate, some, heard)
@@ -125,7 +129,7 @@ class Recovery:
         sql, arguments = reader.query(subjects, wanted)
         reading = reader.take(await self._runtime.database.read(sql, *arguments), subjects, wanted)
         return [
-            (pen := self._pen(aggregate, subject, reading), Story(pen, facts, _unheard(pen, heard.get(subject, {}))))
+            (pen := self._pen(aggregate, subject, reading), Story(pen, facts, heard.get(subject, {})))
             for subject, facts in told
         ]
 
@@ -162,11 +166,13 @@ class Recovery:
     # -- what stands around them ---------------------------------------------------------------------------------
 
     async def _rewind(self, kafka: Mapping[str, Any]) -> None:
-        for group, topics in zip(
-            groups_of(self._runtime), (recollecting.heard_topics(self._runtime), self._commands.topics), strict=True
-        ):
-            places = await self._reader.places(topics)
-            self.report.partitions_rewound += await rewinding.rewind(self._reader, kafka, group, places, self._since)
+        """Before anything is folded: the positions of the restored rows tell how far its groups had come."""
+        reader, groups = self._reader, groups_of(self._runtime)
+        self._unheard = await unheard.first_unheard(self._runtime, reader, self._since)
+        topics = recollecting.heard_topics(self._runtime), self._commands.topics
+        for group, names, begins in zip(groups, topics, (self._unheard, {}), strict=True):
+            wanted = {**await reader.since(await reader.places(names), self._since), **begins}
+            self.report.partitions_rewound += await rewinding.rewind(kafka, group, wanted)
 
     async def _finish(self) -> None:
         report = self.report
@@ -174,15 +180,6 @@ class Recovery:
             await connection.execute(_TOMBSTONES)
             report.numbers, report.missing_numbers = await rewinding.raise_numbers(connection, self._own.numbers)
             report.to_publish = await rewinding.move_cursors(connection, self._partitions, self._published)
-
-
-def _unheard(pen: Pen[Any], heard: Mapping[str, Sequence[Heard]]) -> dict[str, list[Heard]]:
-    """What lies beyond the row's positions."""
-    at = pen.heard
-    return {
-        stream: [each for each in queue if (each.asked.sequence or 0) > at.get(stream, 0)]
-        for stream, queue in heard.items()
-    }
 
 
 def _batches(items: Sequence[Any]) -> Iterable[Sequence[Any]]:

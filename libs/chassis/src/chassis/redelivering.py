@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _LETTER = (
-    "SELECT topic, partition, kafka_offset, key, headers::text AS headers, value FROM dead_letters "
+    "SELECT topic, partition, kafka_offset, key, headers::text AS headers, value, subject FROM dead_letters "
     "WHERE id = $1 AND resolved_at IS NULL"
 )
 _MOVED = (
     "WITH letter AS (DELETE FROM dead_letters WHERE id = $1 AND resolved_at IS NULL RETURNING id) "
-    "INSERT INTO waiting (aggregate, subject, event_id, kind, headers, record, envelope, reason, detail, next_at, "
-    "first_at) SELECT $2, $3, $4, 'stream', $5::json, $6, $7::json, 'redelivered', $8, clock_timestamp(), "
-    "clock_timestamp() FROM letter ON CONFLICT (subject, event_id, kind) DO NOTHING"
+    "INSERT INTO waiting (aggregate, subject, event_id, kind, headers, record, envelope, reason, detail, stream, "
+    "sequence, next_at, first_at) SELECT $2, $3, $4, 'stream', $5::json, $6, $7::json, 'redelivered', $8, $9, $10, "
+    "clock_timestamp(), clock_timestamp() FROM letter ON CONFLICT (subject, event_id, kind) DO NOTHING"
 )
 
 
@@ -47,8 +47,10 @@ class _Record(NamedTuple):
 async def redeliver(runtime: "Runtime", letter: int, reason: str) -> UUID:
     """Move a dead letter back among what waits, in one statement; it is decided next. Returns the request.
 
-    It keeps no place on its stream, since its request has gone past it: it is decided once, after what came later, and
-    waits or becomes a dead letter like any message. Raises NotAFact, and the 404 for a letter that is not open.
+    One that was refused or skipped keeps no place on its stream, since its request has gone past it: it is decided
+    once, after what came later. One that could not be read keeps its place, which another copy of it may have taken
+    since: then nothing more happens. It waits or becomes a dead letter like any message. Raises NotAFact, and the 404
+    for a letter that is not open.
     """
     rows = await runtime.database.read(_LETTER, letter)
     if not rows:
@@ -56,9 +58,11 @@ async def redeliver(runtime: "Runtime", letter: int, reason: str) -> UUID:
     asked = fact_of(runtime, rows[0])
     stream = runtime.service.stream
     assert stream is not None
+    passed = rows[0]["subject"] is not None
+    place = (None, None) if passed else (asked.stream, asked.sequence)
     await runtime.database.execute(
         _MOVED, letter, stream.into.name, asked.subject, asked.id, headers_json(asked), asked.record,
-        envelope_of(asked), reason,
+        envelope_of(asked), reason, *place,
     )  # fmt: skip
     log.info("dead_letter_redelivered", letter=letter, subject=str(asked.subject), reason=reason)
     return asked.subject

@@ -27,19 +27,29 @@ _MOST_FACTS = 1000
 
 
 class Story(Generic[S]):
-    """What was told of one aggregate after its row, and what of other services' facts its row has not heard."""
+    """What was told of one aggregate after its row, with what other services told of it: heard before, or not yet."""
 
     def __init__(self, pen: Pen[S], told: Iterable[Told], heard: Mapping[str, Sequence[Heard]]) -> None:
         self._pen = pen
         self._own = _after(told, pen.sequence)
-        self._queues = {stream: list(queue) for stream, queue in heard.items()}
+        self._queues = {
+            stream: [each for each in queue if (each.asked.sequence or 0) > pen.heard.get(stream, 0)]
+            for stream, queue in heard.items()
+        }
+        self._read = {each.asked.id for queue in heard.values() for each in queue}
         self._causes = {cause for each in self._own if (cause := each.envelope.causation_id) is not None}
         self._to_come = {each.envelope.id for each in self._own}
 
     @property
     def begins_late(self) -> bool:
-        """Whether facts are to be folded, and the number after the row's position is missing on a stream."""
-        return bool(self._own) and self._gap()
+        """Whether facts are to be folded, and a number after the row's position, or what caused one, was not read."""
+        return bool(self._own) and (self._gap() or any(map(self._lacks_cause, self._own)))
+
+    def _lacks_cause(self, told: Told) -> bool:
+        """Whether a fact of another service caused it that was not read."""
+        cause = told.envelope.causation_id
+        caused = bool(told.envelope.hop) and cause is not None and self._pen.client_of(cause) is None
+        return caused and cause not in self._read
 
     def _gap(self) -> bool:
         heard = self._pen.heard
@@ -63,6 +73,8 @@ class Story(Generic[S]):
         if found is None:
             if envelope.hop and self._gap():
                 raise CannotRecover(f"what caused {envelope.type} of {pen.subject} is on no topic any more")
+            if self._lacks_cause(group[0]):
+                log.warning("cause_on_no_topic", type=envelope.type, subject=str(pen.subject))
             self._hear_before(group[0].millis)
             begun = len(pen.lines)
             self._direct(group)

@@ -45,11 +45,21 @@ class Rereader:
 
     async def records(self, places: Sequence[TopicPartition], moment: datetime | None) -> AsyncIterator[Any]:
         """The records of these partitions since then, each partition's in order."""
-        if not places:
+        async for record in self.between(await self.since(places, moment), await self.ends(places)):
+            yield record
+
+    async def ends(self, places: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The offsets behind the last records of these partitions."""
+        return dict(await self._consumer.end_offsets(list(places))) if places else {}
+
+    async def between(
+        self, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> AsyncIterator[Any]:
+        """The records from one offset of each partition up to another, each partition's in order."""
+        consumer = self._consumer
+        left = {place for place in begins if begins[place] < ends[place]}
+        if not left:
             return
-        consumer, begins = self._consumer, await self.since(places, moment)
-        ends = await consumer.end_offsets(list(places))
-        left = {place for place in places if begins[place] < ends[place]}
         consumer.assign(sorted(left))
         for place in left:
             consumer.seek(place, begins[place])

@@ -14,7 +14,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from chassis.provision import Names
 from chassis.recalling import CannotRecover
-from chassis.rereading import Rereader
 
 SKIPPED = 1000
 """Numbers of a series that allows gaps, left out: those given to callers whose facts nobody published."""
@@ -172,22 +171,19 @@ async def move_cursors(connection: asyncpg.Connection, partitions: int, publishe
     return len(unsent)
 
 
-async def rewind(
-    reader: Rereader, kafka: Mapping[str, Any], group: str, places: list[TopicPartition], moment: datetime
-) -> int:
-    """Let a group hear again what was told since `moment`; how many partitions went back."""
-    if not places:
+async def rewind(kafka: Mapping[str, Any], group: str, wanted: Mapping[TopicPartition, int]) -> int:
+    """Let a group hear again from these offsets on, where it is beyond; how many partitions went back."""
+    if not wanted:
         return 0
-    wanted = await reader.since(places, moment)
     consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **kafka)
     await consumer.start()
     try:
-        consumer.assign(places)
+        consumer.assign(list(wanted))
         back = {}
-        for place in places:
+        for place, offset in wanted.items():
             committed = await consumer.committed(place)
-            if committed is not None and committed > wanted[place]:
-                back[place] = wanted[place]
+            if committed is not None and committed > offset:
+                back[place] = offset
         if back:
             await consumer.commit(back)
     finally:

@@ -75,10 +75,14 @@ class Wire:
     ) -> None:
         await self._producer.stop()
 
-    async def send(self, topic: str, key: UUID | bytes | None, value: bytes | None, said: Headers) -> None:
-        """Put one record on a topic, whatever it is."""
+    async def send(
+        self, topic: str, key: UUID | bytes | None, value: bytes | None, said: Headers, at: datetime | None = None
+    ) -> None:
+        """Put one record on a topic, whatever it is; `at` is when it was recorded, else now."""
         encoded = str(key).encode() if isinstance(key, UUID) else key
-        await self._producer.send_and_wait(naming.topic(self.prefix, topic), value, encoded, headers=said)
+        millis = None if at is None else int(at.timestamp() * 1000)
+        name = naming.topic(self.prefix, topic)
+        await self._producer.send_and_wait(name, value, encoded, timestamp_ms=millis, headers=said)
 
     async def send_as_they_are(
         self, topic: str, records: Sequence[tuple[bytes, bytes, list[tuple[bytes, bytes]]]]
@@ -90,9 +94,10 @@ class Wire:
             batch.append(key=key, value=value, timestamp=None, headers=[(_Name(name), each) for name, each in named])
         await (await self._producer.send_batch(batch, naming.topic(self.prefix, topic), partition=0))
 
-    async def tell(self, subject: UUID, sequence: int, event: Event, **other: Any) -> None:
+    async def tell(self, subject: UUID, sequence: int, event: Event, at: datetime | None = None, **other: Any) -> None:
         """Send a fact as its owner would."""
-        await self.send(event.topic, subject, body(event), headers(self.prefix, event, subject, sequence, **other))
+        said = headers(self.prefix, event, subject, sequence, **other)
+        await self.send(event.topic, subject, body(event), said, at)
 
     async def know(self, sequence: int, *documents: Document) -> None:
         """Tell documents as their owners would, all with the same sequence of their keys."""
