@@ -24,8 +24,8 @@ class Played:
     report: dict[str, Any] = field(default_factory=dict)
 
 
-async def play_scenario(installation: Installation, requests: int, seed: int) -> Played:
-    """Set the sample organisation up and play a seeded scenario."""
+async def play_scenario(installation: Installation, requests: int, seed: int, at_once: int = 192) -> Played:
+    """Set the sample organisation up and play a seeded scenario, so many requests at a time."""
     await setting_up.clients(installation)
     tokens: dict[str, str] = {}
 
@@ -45,7 +45,7 @@ async def play_scenario(installation: Installation, requests: int, seed: int) ->
             task = progress.add_task("requests", total=len(lives))
             player = Player(doors, crm, str(new_id()), lambda: progress.advance(task))
             begun = time.monotonic()
-            await player.play(lives)
+            await player.play(lives, at_once)
         return Played(player.steps, time.monotonic() - begun, player.unanswered)
     finally:
         await crm.stop()
