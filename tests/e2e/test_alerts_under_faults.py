@@ -21,10 +21,11 @@ from contracts.registry import SERVICES
 from testkit.chaos.alarms import Again, Alert, Phase, Scraping, carry_out, questions
 from testkit.chaos.busy import busy
 from testkit.chaos.experiment import furnish, recovery
-from testkit.chaos.faults import Both, Fault, Frozen, Killed, ServerFrozen
+from testkit.chaos.faults import Both, Fault, Frozen, Killed
 from testkit.chaos.nextversion import NextFacts
 from testkit.chaos.operators import Locked
 from testkit.chaos.poison import Poisoned
+from testkit.chaos.servers import ServerFrozen
 from testkit.chaos.site import Site
 from testkit.promtool import assert_answers, promtool
 

@@ -170,8 +170,8 @@ class Writer:
         parts = []
         if rows:
             parts.append(Filled(applying.WAIT, columns_of(rows)))
-        tried = [wait for wait in changes.still_waiting if wait.reason != "behind"]
-        still = [(w.asked.waiting_id, w.reason, w.detail, w.attempts, w.next_at) for w in tried]
+        resting = [wait for wait in changes.still_waiting if _rests(wait)]
+        still = [_still(wait) for wait in changes.still_waiting if not _rests(wait)]
         if still:
             parts.append(Filled(applying.STILL, columns_of(still), len(still)))
         if changes.decided_waiting:
@@ -179,8 +179,8 @@ class Writer:
             parts.append(Filled(applying.DECIDED, [ids], len(ids)))
         if changes.due_now:
             parts.append(Filled(applying.DUE_NOW, [sorted(changes.due_now)]))
-        if behind := {wait.asked.subject for wait in changes.still_waiting if wait.reason == "behind"}:
-            parts.append(Filled(applying.BEHIND, [name, sorted(behind)]))
+        if resting:
+            parts.append(Filled(applying.BEHIND, [name, sorted({wait.asked.subject for wait in resting})]))
         if changes.dead:
             parts.append(Filled(applying.DEAD, columns_of([self._dead_row(asked, why) for asked, why in changes.dead])))
         return parts
@@ -261,6 +261,17 @@ class Writer:
             1, key, outcome.subject, None, fold.now, _actor_json(asked.actor), asked.correlation_id, asked.id,
             asked.hop, asked.traceparent, None, None, _answer_json(asked, outcome, self._docs_url), None, None,
         )  # fmt: skip
+
+
+def _rests(wait: Wait) -> bool:
+    """Whether a message waits behind one that is tried in the same write, and rests with whatever else is behind it."""
+    return wait.reason == "behind" and not wait.asked.behind
+
+
+def _still(wait: Wait) -> tuple[Any, ...]:
+    """What becomes of a message that waits on; one that was not tried uses up no attempt."""
+    attempts = wait.asked.attempts if wait.reason == "behind" else wait.attempts
+    return wait.asked.waiting_id, wait.reason, wait.detail, attempts, wait.next_at
 
 
 def _due(fold: Fold[Any], wait: Wait) -> datetime | None:

@@ -172,8 +172,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "only what a sweep has read may rest",
         "L2",
         f"{_CHASSIS}/applying.py",
-        '"AND stream IS NOT NULL AND next_at IS NOT NULL RETURNING 1",',
-        '"AND stream IS NOT NULL AND next_at IS NOT NULL AND id < 500 RETURNING 1",',
+        "AND stream IS NOT NULL AND coalesce(",
+        "AND stream IS NOT NULL AND id < 500 AND coalesce(",
         why="the same, for a request of which more waits than one sweep reads",
         tests=f"{_TESTS}/test_waiting.py::"
         "test_what_waits_behind_a_message_that_is_retried_and_fails_again_rests_until_that_is_decided",
