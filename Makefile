@@ -56,11 +56,13 @@ test-fast: setup ## What needs no servers, in under a minute
 	$(BIN)/pytest -n $(WORKERS) -m "not servers and not e2e"
 
 .PHONY: chaos
-chaos: setup ## Faults under load, then the audit (SEEDS=1 SEED=first FAULTS=quick,F1,… all; or FAULTS=scenario KILLS=3, FAULTS=upgrade, FAULTS=F5)
+chaos: setup ## Faults under load, then the audit (SEEDS=1 SEED=first FAULTS=quick,F1,… all; or FAULTS=scenario KILLS=3, FAULTS=upgrade, alerts or F5)
 ifeq ($(FAULTS),scenario)
 	THROUGHLINE_KILLS=$(or $(KILLS),1) $(BIN)/pytest -s --show-capture=no tests/e2e/test_whole_installation.py
 else ifeq ($(FAULTS),upgrade)
 	$(BIN)/python -m testkit.upgrade $(if $(SEED),--seed $(SEED)) $(CHAOS)
+else ifeq ($(FAULTS),alerts)
+	THROUGHLINE_ALERTS=1 $(BIN)/pytest -s tests/e2e/test_alerts_under_faults.py
 else ifeq ($(FAULTS),F5)
 	$(BIN)/pytest libs/chassis/tests/test_kafka_errors.py
 else

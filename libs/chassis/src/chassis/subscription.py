@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 QUIET_TOO_LONG = 30.0
 _FAILING_TOO_LONG = 9.0
-"""Three polls that fail one after the other, as they do for ever when a heartbeat has died."""
+"""Seconds in which every poll fails, as they do for ever when a heartbeat has died."""
 _HANDLING_TOO_LONG = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 _REVOKED_WITHIN = 0.8

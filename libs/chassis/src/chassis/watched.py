@@ -5,6 +5,7 @@ import math
 import time
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
@@ -12,14 +13,19 @@ from chassis import lenient
 from chassis.kafka import fetching_whole, on_answer, silent
 from chassis.pace import rest_after
 
+log = structlog.get_logger(__name__)
+
+_AGAIN_AFTER = 0.5
+"""Seconds after a poll that failed: several partitions may each have an error, and each poll tells one."""
+
 
 class Watched(AIOKafkaConsumer):  # type: ignore[misc]
     """A consumer that knows when it was last polled with success: nothing else tells a dead one from an idle one.
 
     A poll is no success once the task that fetches has ended: it finds nothing then, for ever. One that takes long may
-    be waiting for a rebalance; one that fails may be the first of many.
-    It answers a poll when there is something: an empty answer would make FastStream sleep, deaf to what comes. Between
-    two batches it rests, so that the next is worth its round trips.
+    be waiting for a rebalance; one that fails may be the first of many, and is repeated soon.
+    It answers a poll when there is something: an empty answer, or an error, would make FastStream sleep, deaf to what
+    comes. Between two batches it rests, so that the next is worth its round trips.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,9 +53,11 @@ class Watched(AIOKafkaConsumer):  # type: ignore[misc]
         while not found:
             try:
                 found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
-            except KafkaError:
+            except KafkaError as error:
+                log.warning("poll_failed", error=repr(error))
                 self._failed()
-                raise
+                await asyncio.sleep(_AGAIN_AFTER)
+                continue
             if self._fetcher.error_future.done():
                 self._failed()
             else:
