@@ -141,6 +141,7 @@ async def _grown(site: Site, first: int, last: int) -> None:
     await asyncio.gather(*(fill(site.admin_url, tables, first, last) for tables in (intake, workflow)))
     for schema in ("intake", "workflow"):
         await site.value(_CURSOR.format(schema=schema))
+    await site.value("CHECKPOINT")  # what was filled is not written out beside what is measured
 
 
 async def _journal(site: Site, schema: str, type_: str, first: int) -> Fill:
