@@ -202,6 +202,8 @@ async def test_the_pages_are_all_of_them_once_however_they_are_cut(billing: Stan
         ({"after": "WzBd"}, 400),  # [0]
         ({"after": "WzQsMV0"}, 400),  # [4,1]
         ({"after": "WzAsImEiXQ"}, 400),  # [0,"a"]
+        ({"after": "WzIsMTA5OTUxMTYyNzc3NiwwXQ"}, 422),  # [2,1099511627776,0]
+        ({"after": "WzAsOTIyMzM3MjAzNjg1NDc3NTgwOF0"}, 422),  # [0,9223372036854775808]
         ({"older_than": -1}, 422),
         ({"older_than": 31_536_001}, 422),
         ({"limit": 201}, 422),
