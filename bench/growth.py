@@ -38,7 +38,6 @@ READERS = 16
 FACTS = sized(60_000, 20_000)
 """Beside what was submitted: for the relay."""
 GOAL = 1.3
-_AHEAD = timedelta(seconds=2)
 _FAR = timedelta(days=2)
 _FROM = 1_000_000_000
 """The first copy's number: others have filled with smaller ones."""
@@ -234,15 +233,9 @@ async def _relay(site: Site, cursor: str) -> dict[str, float]:
 
 async def _breached(site: Site, step: int, first: int, n: int) -> dict[str, float]:
     """Some requests, `step` apart, fall due at the same moment."""
-    connection = await asyncpg.connect(site.admin_url, command_timeout=60)
+    connection = await asyncpg.connect(site.admin_url, command_timeout=120)
     try:
-        far = await connection.fetchval("SELECT clock_timestamp()") + _FAR
-        await connection.execute(agenda.DUE, far, DUE, timedelta(0), first + n, step)  # brings the rows into memory
-        due = await connection.fetchval("SELECT clock_timestamp()") + _AHEAD
-        await connection.execute(agenda.DUE, due, DUE, timedelta(0), first + n, step)
-        ahead = (due - await connection.fetchval("SELECT clock_timestamp()")).total_seconds()
-        if ahead < 0.2:
-            raise RuntimeError("the machine is too slow to prepare what is due in time")
+        due, ahead = await _prepared(connection, first + n, step)
         await asyncio.sleep(ahead - 0.1)
         pids = site.pids()
         meter = Meter({name: pids[name] for name in (agenda.TIMERS, "postgresql")})
@@ -256,6 +249,24 @@ async def _breached(site: Site, step: int, first: int, n: int) -> dict[str, floa
         "agenda_postgresql_us": cpu["postgresql"] / DUE * 1e6,
         "agenda_last_ms": late,
     }
+
+
+async def _prepared(connection: asyncpg.Connection, first: int, step: int) -> tuple[datetime, float]:
+    """The moment at which requests now fall due, and seconds until it.
+
+    Raises RuntimeError when writing that took longer than it may: some have been decided meanwhile.
+    """
+    far = await connection.fetchval("SELECT clock_timestamp()") + _FAR
+    for _ in range(2):  # the first brings the rows into memory
+        began = time.perf_counter()
+        await connection.execute(agenda.DUE, far, DUE, timedelta(0), first, step)
+    seconds = max(2.0, 3 * (time.perf_counter() - began))
+    due = await connection.fetchval("SELECT clock_timestamp()") + timedelta(seconds=seconds)
+    await connection.execute(agenda.DUE, due, DUE, timedelta(0), first, step)
+    ahead = (due - await connection.fetchval("SELECT clock_timestamp()")).total_seconds()
+    if ahead < 0.2:
+        raise RuntimeError("the machine is too slow to prepare what is due in time")
+    return due, ahead
 
 
 _LATEST = "SELECT extract(epoch FROM max(recorded_at) - $1)::float * 1000 FROM workflow.journal WHERE recorded_at >= $1"
