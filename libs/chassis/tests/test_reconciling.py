@@ -341,6 +341,24 @@ async def test_a_letter_that_could_not_be_read_is_decided_in_its_place(
     assert await total(billing, till) == 5 + 2
 
 
+async def test_a_letter_that_came_again_and_was_skipped_then_is_decided_after_all(
+    billing: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till, database = uuid4(), billing.runtime.database
+    letter = await unread(billing, till, monkeypatch)
+    await database.execute("ALTER TABLE tills ADD CONSTRAINT no_five CHECK (total <> 5)")
+    await Worker(billing.runtime).apply([record(till, 5, 1)])
+    await database.execute("ALTER TABLE tills DROP CONSTRAINT no_five")
+    (waits,) = (await get(billing, f"/requests/{till}")).json()["waiting"]
+    await post(billing, f"/waiting/{waits['id']}/skip", {"reason": "by mistake"})
+    await Worker(billing.runtime).apply([record(till, 2, 2)])
+    [kept] = await database.read("SELECT id, reason FROM dead_letters")
+    assert tuple(kept) == (letter, "skipped")
+    await post(billing, f"/dead-letters/{letter}/redeliver", {"reason": "after all"})
+    await swept(billing)
+    assert await total(billing, till) == 2 + 5
+
+
 async def test_a_letter_that_was_put_away_is_shown_so_and_not_redelivered(billing: Standing) -> None:
     till = uuid4()
     (letter,) = (await skipped(billing, till))["dead_letters"]

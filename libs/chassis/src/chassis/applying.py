@@ -167,14 +167,17 @@ Written so that it goes by the subject, and never through all that is due.
 """
 DEAD = Part(
     "dead",
-    "INSERT INTO dead_letters (reason, detail, topic, partition, kafka_offset, key, headers, value, subject) "
+    "INSERT INTO dead_letters AS d (reason, detail, topic, partition, kafka_offset, key, headers, value, subject) "
     "SELECT u.reason, u.detail, u.topic, u.partition, u.kafka_offset, u.key, u.headers::json, u.value, u.subject "
     "FROM unnest({0}::text[], {1}::text[], {2}::text[], {3}::int[], {4}::bigint[], {5}::bytea[], {6}::text[], "
     "{7}::bytea[], {8}::uuid[]) AS u(reason, detail, topic, partition, kafka_offset, key, headers, value, subject) "
-    "ON CONFLICT DO NOTHING RETURNING 1",
+    "ON CONFLICT (topic, partition, kafka_offset) DO UPDATE SET reason = excluded.reason, detail = excluded.detail, "
+    "subject = excluded.subject WHERE d.subject IS NULL AND d.resolved_at IS NULL AND excluded.subject IS NOT NULL "
+    "RETURNING 1",
     9,
     counted=False,
 )
+"""One that could not be read and came again becomes the one of its request: that has gone past it now."""
 KEPT_DOCUMENTS = Part(
     "documents_kept",
     "INSERT INTO documents AS d (kind, id, sequence, doc, changed_at) SELECT u.kind, u.id, u.sequence, u.doc::json, "
