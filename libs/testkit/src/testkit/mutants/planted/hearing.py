@@ -198,6 +198,15 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=f"{_TESTS}/test_waiting.py::test_what_was_never_received_is_not_skipped_over_whatever_waits_before_it",
     ),
     mutant(
+        "a letter that came again belongs to no request",
+        "L2",
+        f"{_CHASSIS}/applying.py",
+        '"subject = excluded.subject WHERE d.subject IS NULL',
+        '"subject = d.subject WHERE d.subject IS NULL',
+        why="an operator redelivers it and it is dropped: its request has gone past its place",
+        tests=f"{_TESTS}/test_reconciling.py::test_a_letter_that_came_again_and_was_skipped_then_is_decided_after_all",
+    ),
+    mutant(
         "one document read counts as all of them",
         "L2",
         f"{_CHASSIS}/documents.py",
