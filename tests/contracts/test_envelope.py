@@ -138,6 +138,7 @@ def test_a_missing_attribute_is_named(name: str) -> None:
         ("time", "0001-01-01T00:00:00+14:00"), ("sequence", "-1"), ("sequence", "1.5"),
         ("sequence", "٣"), ("sequence", str(2**63)), ("hop", str(MAX_HOP + 1)), ("hop", "x"), ("correlationid", "x"),
         ("causationid", "x"), ("actor", "person:x"), ("subject", "a\x00b"), ("subject", "a" * 257), ("source", "a\nb"),
+        ("correlationid", "-" * 300 + "0" * 32),
     ],
 )  # fmt: skip
 def test_an_attribute_of_the_wrong_form_is_refused(name: str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -102,6 +103,28 @@ async def test_timers_fire_while_what_waits_cannot_be_decided(
     with pytest.raises(Unavailable):
         await agenda(database).sweep()
     assert len(await counted(database, till)) == 1
+
+
+async def test_nobody_is_woken_for_a_timer_before_it_is_committed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till, rung, begin = uuid4(), list[tuple[bool, int]](), database.begin
+    decider = toy.decider(database, on_commit=lambda *told: rung.append(told))
+    await toy.decider(database).handle_batch([asked(till, Add(1)), asked(till, CountAt(utc_now()))])
+
+    @asynccontextmanager
+    async def lost(**settings: str) -> AsyncIterator[Any]:
+        async with begin(**settings) as connection:
+            yield connection
+            raise Dies
+
+    with monkeypatch.context() as dying:
+        dying.setattr(database, "begin", lost)
+        with pytest.raises(Dies):
+            await Agenda(database, {"tills": decider}, revive).sweep()
+    assert rung == []
+    await Agenda(database, {"tills": decider}, revive).sweep()
+    assert len(rung) == 1
 
 
 async def test_a_timer_fires_once_at_its_time_and_not_before(database: Database) -> None:

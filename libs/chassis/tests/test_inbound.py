@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis import problems
 from chassis.asked import Turned
 from chassis.clients import Client, client_id
 from chassis.decision import Actor
@@ -155,6 +156,20 @@ def test_what_cannot_be_taken_is_refused_and_answered(head: Any, body: Any, slug
     found = taken(ERP, headers(**head), body)
     assert refusal(found) == slug
     assert found.client == "erp"
+
+
+def test_a_body_with_thousands_of_wrong_fields_is_answered_in_few_words() -> None:
+    found = taken(ERP, headers(), {f"{n:x}": 0 for n in range(9_000)} | {"a" * 9_000: 0})
+    assert refusal(found) == "invalid"
+    assert found.refused.detail == "9002 field(s) cannot be accepted"
+    answer = problems.to_bytes(found.refused, "")
+    assert (len(json.loads(answer)["errors"]), len(answer) < 100_000) == (100, True)
+
+
+def test_a_record_is_bounded_with_all_its_headers() -> None:
+    found = taken(ERP, [*headers(), *[(f"x-{n}", b"x" * 50_000) for n in range(11)]], {"amount": 1})
+    assert isinstance(found, DeadCommand)
+    assert found.reason == "record-too-large"
 
 
 def test_a_client_without_the_scope_or_unknown_is_refused() -> None:

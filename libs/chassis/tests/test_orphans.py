@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from chassis import orphans
 from chassis.clients import Client, save
+from chassis.hearing import Ear
 from chassis.partition import partition_of
 from contracts import workflow
 from contracts.workflow import NoteAdded
@@ -141,6 +142,15 @@ async def test_a_letter_that_is_no_fact_can_only_be_put_away(billing: Standing, 
     async with billing.client("operator", "operate") as client:
         await client.post(f"/dead-letters/{row['id']}/resolve", json={"reason": "reconciled"})
     assert await found(billing) == []
+
+
+async def test_a_letter_that_our_own_code_fails_on_is_listed_like_any_other(
+    billing: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = await skipped(billing)
+    monkeypatch.setattr(Ear, "decode", lambda *_: 1 / 0)
+    (item,) = await found(billing)
+    assert item["mend"] == f"throughline waiting resolve billing {letter} --reason reconciled"
 
 
 async def test_what_is_not_published_is_named_and_what_the_relay_could_not_send_is_too(billing: Standing) -> None:

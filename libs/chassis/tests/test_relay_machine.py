@@ -381,4 +381,5 @@ def test_first_occurrences_are_in_order_and_complete_wherever_the_relay_dies(mon
     monkeypatch.setattr("chassis.relay._SLOW", 0)
     monkeypatch.setattr("chassis.relay._LIMIT", 3)
     monkeypatch.setattr("chassis.lanes._BACK_OFF", (0.0,))
+    monkeypatch.setattr("chassis.lanes.AGAIN", 2)
     run_state_machine_as_test(RelayMachine, settings=settings(max_examples=300, stateful_step_count=40))

@@ -119,6 +119,26 @@ async def test_a_message_that_fails_is_tried_again_and_those_behind_it_keep_thei
     assert len(types) == 3
 
 
+async def test_large_messages_that_wait_are_read_a_few_at_a_time_and_all_of_them_in_order(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till, decider = uuid4(), toy.decider(database)
+    large = {"record": b"x" * 1000, "headers": [("x", b"y" * 100)]}
+    late = [remembered(heard(till, Add(n), n, **large)) for n in range(2, 8)]
+    await decider.handle_batch(late)
+    monkeypatch.setattr("chassis.waiting.AT_ONCE", 2500)
+    assert [row["sequence"] for row in await of_subject(database, "tills", till)] == [2, 3]
+    monkeypatch.setattr("chassis.waiting.AT_ONCE", 10)
+    assert [row["sequence"] for row in await of_subject(database, "tills", till)] == [2]
+    await decider.handle_batch([heard(till, Add(1), 1)])
+
+    async def drained() -> bool:
+        await agenda(database).sweep()
+        return await total(database, till) == sum(range(1, 8))
+
+    await eventually(drained)
+
+
 async def test_what_comes_to_wait_while_a_sweep_decides_what_it_waits_for_flows_too(database: Database) -> None:
     """The sweep has read what waits; a worker lets its record wait behind that; then the sweep decides."""
     till, decider = uuid4(), toy.decider(database)

@@ -134,10 +134,12 @@ class Agenda:
         try:
             async with self._database.begin(enable_bitmapscan="off") as connection:
                 rows = await connection.fetch(query)
-                if rows:
-                    if failpoints.armed is not None:
-                        await failpoints.armed.reach("agenda.locked")
-                    await self._swept(connection, decider, rows)
+                if not rows:
+                    return 0
+                if failpoints.armed is not None:
+                    await failpoints.armed.reach("agenda.locked")
+                committed = await self._swept(connection, decider, rows)
+            committed()
         except (Unavailable, *AWAY, *LOST):
             raise
         except Exception as error:
@@ -153,30 +155,40 @@ class Agenda:
         lock = _LOCK.format(table=decider.aggregate.table.name)
         try:
             async with self._database.begin() as connection:
-                if row := await connection.fetch(lock, subject):
-                    await self._swept(connection, decider, row)
+                row = await connection.fetch(lock, subject)
+                if not row:
+                    return
+                committed = await self._swept(connection, decider, row)
+            committed()
         except (Unavailable, *AWAY, *LOST):
             raise
         except Exception:
             log.exception("the timers of %s could not be swept", subject)
             await self._database.execute(_LATER, subject, self._retry_at(subject, utc_now()))
 
-    async def _swept(self, connection: Any, decider: Decider[Any], rows: Sequence[asyncpg.Record]) -> None:
+    async def _swept(
+        self, connection: Any, decider: Decider[Any], rows: Sequence[asyncpg.Record]
+    ) -> Callable[[], None]:
+        """Decide what is due of these rows; returns what to call when that is committed."""
         failed: set[UUID] = set()
 
         def retry_at(subject: UUID, now: datetime) -> datetime:
             failed.add(subject)
             return self._retry_at(subject, now)
 
-        fired = await decider.sweep(
+        swept = await decider.sweep(
             connection,
             rows,
             lambda subject, state, now: due(decider.aggregate, subject, state, now),
             retry_at,
         )
-        for well in {row["id"] for row in rows} - failed:
-            self._failures.pop(well, None)
-        self.fired += fired
+
+        def committed() -> None:
+            for well in {row["id"] for row in rows} - failed:
+                self._failures.pop(well, None)
+            self.fired += swept()
+
+        return committed
 
     def _retry_at(self, subject: UUID, now: datetime) -> datetime:
         """When to look again at what failed just now: later each time, until it goes well once."""

@@ -19,7 +19,7 @@ from chassis.journal import to_json
 from chassis.partition import partition_of
 
 _NAMESPACE = UUID("b8a1f9de-4b8b-5a1e-9d0a-5d8f3a3e2c77")
-_TOLD_BYTES = 1 << 20
+_TOLD_BYTES, _TOLD_HEADERS, _TOLD_KEY = 1 << 20, 128 << 10, 64 << 10
 _KEPT = (
     "SELECT d.topic, d.partition, d.kafka_offset FROM unnest($1::text[], $2::int[], $3::bigint[]) u(topic, n, at) "
     "JOIN dead_letters d ON d.topic = u.topic AND d.partition = u.n AND d.kafka_offset = u.at"
@@ -98,6 +98,15 @@ def _headers_json(record: Any) -> list[dict[str, str | None]]:
     return [{"name": name, "value": _base64(value)} for name, value in record.headers[:1000]]
 
 
+def _told(value: bytes | None, most: int) -> str | None:
+    return None if value is None or len(value) > most else _base64(value)
+
+
+def _headers_told(record: Any) -> list[dict[str, str | None]]:
+    size = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return [] if size > _TOLD_HEADERS else _headers_json(record)
+
+
 def _base64(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode()
 
@@ -111,20 +120,18 @@ def _row(letter: Letter) -> tuple[Any, ...]:
 
 
 def told_row(service: str, partitions: int, letter: Letter) -> tuple[Any, ...]:
-    """The row of the journal that tells of a dead letter on `<service>.dead-letters`."""
+    """The row of the journal that tells of a dead letter on `<service>.dead-letters`, without what is too large."""
     record = letter.record
     identifier = uuid5(_NAMESPACE, f"{service}/{letter.topic}/{record.partition}/{record.offset}")
-    value = record.value
-    too_large = value is not None and len(value) > _TOLD_BYTES
     body = {
         "reason": letter.dead.reason,
         "detail": letter.dead.detail[:2000],
         "original_topic": letter.topic,
         "original_partition": record.partition,
         "original_offset": record.offset,
-        "original_key": _base64(record.key),
-        "original_headers": _headers_json(record),
-        "original_value": None if too_large else _base64(value),
+        "original_key": _told(record.key, _TOLD_KEY),
+        "original_headers": _headers_told(record),
+        "original_value": _told(record.value, _TOLD_BYTES),
     }
     return (
         partition_of(str(identifier).encode(), partitions), identifier, f"{service}.dead-letters",

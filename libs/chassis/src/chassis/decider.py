@@ -206,10 +206,11 @@ class Decider(Generic[S]):
         locked: Sequence[asyncpg.Record],
         messages: Callable[[UUID, S, datetime], Sequence[Asked]],
         retry_at: Callable[[UUID, datetime], datetime],
-    ) -> int:
-        """Decide what is due for aggregates whose rows `connection` locked as it read them; the number of messages.
+    ) -> Callable[[], int]:
+        """Decide what is due for aggregates whose rows `connection` locked as it read them.
 
-        An aggregate with a message that failed is looked at again at `retry_at`, and not before.
+        Returns what to call when that is committed, and not before: it wakes who waits for it, and gives the number of
+        messages. An aggregate with a message that failed is looked at again at `retry_at`, and not before.
         """
         await self._documents.refresh()
         reading = self._drafts.locked(locked)
@@ -235,9 +236,13 @@ class Decider(Generic[S]):
             raise NotWritable(str(error)) from error
         if failpoints.armed is not None:
             await failpoints.armed.reach("agenda.swept")
-        self._written(write)
-        telemetry.decided(self.aggregate.name, batch, outcomes)
-        return len(batch)
+
+        def committed() -> int:
+            self._written(write)
+            telemetry.decided(self.aggregate.name, batch, outcomes)
+            return len(batch)
+
+        return committed
 
     # -- faults --------------------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class Group:
 
     def missed(self, ready: set[Lane]) -> list[int]:
         """Numbers below the cursor to look for: those that may still appear, and those that may be sent again."""
-        return [*self.cursor.holes, *(n for lane in self.lanes.values() if lane in ready for n in lane.unsent)]
+        return [*self.cursor.holes, *(n for lane in self.lanes.values() if lane in ready for n in lane.again)]
 
     def missed_since(self, ready: set[Lane]) -> datetime:
         """No row of `missed` was recorded before this."""
@@ -81,9 +81,6 @@ class Group:
         taken = sorted((row for row in found if row["seq"] <= self.cursor.high), key=lambda row: row["seq"])
         if read and self.cursor.jump is None:
             self.floor = before(min((row["recorded_at"] for row in taken), default=utc_now()))
-        for lane in self.lanes.values():
-            if lane in ready:
-                lane.unsent.clear()
         self._hand_out(taken, ready)
 
     def _hand_out(self, rows: Sequence[Any], ready: set[Lane]) -> None:
@@ -91,13 +88,13 @@ class Group:
         for row in rows:
             if row["topic"] is not None:
                 by_topic.setdefault(row["topic"], []).append(row)
-        for topic, some in by_topic.items():
-            if topic not in self.lanes:
-                ready.add(self.lane(topic))
-            lane = self.lanes[topic]
-            lane.unsent.update((row["seq"], row["recorded_at"]) for row in some)
+        ready.update(self.lane(topic) for topic in by_topic if topic not in self.lanes)
+        for topic, lane in self.lanes.items():
+            some = by_topic.get(topic, ())
             if lane in ready:
-                lane.start(self.number, some)
+                lane.take(self.number, some)
+            else:
+                lane.note(some)
 
 
 def before(moment: datetime) -> datetime:

@@ -54,6 +54,8 @@ class Arrived:
     asked: Asked
 
 
+RECORD_LIMIT = 512 << 10
+"""Bytes of a record with its headers: what waits is kept whole."""
 MAX_HOP = 10
 """Causes that may lie before a client's command: more is a loop between systems (semantics, d5)."""
 
@@ -70,8 +72,12 @@ def inbound(
     """What a record on `<service>.commands.<client>` is. Never raises for what a client sends.
 
     Binary and structured CloudEvents are read. The topic is the identity: `registered` is what this service knows of
-    the client, and an `actor` in the body counts only if the client may act for others. A body may have `limit` bytes.
+    the client, and an `actor` in the body counts only if the client may act for others. A body may have `limit` bytes,
+    and a record `RECORD_LIMIT`, headers and all.
     """
+    size = len(value or b"") + sum(len(name) + len(said or b"") for name, said in headers)
+    if size > RECORD_LIMIT:
+        return DeadCommand("record-too-large", f"{size} bytes, headers and all; a record may have {RECORD_LIMIT}")
     try:
         said, body = envelope.read(headers, value)
     except envelope.BadEnvelope as bad:

@@ -1,8 +1,9 @@
 """One topic's rows of one group on their way to Kafka: in order, one batch at a time, backing off alone."""
 
 import asyncio
+import heapq
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,8 @@ from chassis.publishing import NotSent, Publisher, Record, record_of
 
 log = structlog.get_logger(__name__)
 
+AGAIN = 500
+"""Rows of a lane that are read again at a time: they are held in memory, however long a topic cannot be written."""
 _BACK_OFF = (0.05, 0.2, 1.0, 3.0)
 
 
@@ -54,8 +57,27 @@ class Lane:
         """Seconds until a failed lane tries again."""
         return max(0.0, self._not_before - time.monotonic())
 
+    @property
+    def again(self) -> list[int]:
+        """The first numbers of what is unsent: so many are read again at a time."""
+        return heapq.nsmallest(AGAIN, self.unsent)
+
+    def note(self, rows: Iterable[Any]) -> None:
+        """Remember what was read and cannot be sent now."""
+        self.unsent.update((row["seq"], row["recorded_at"]) for row in rows)
+
+    def take(self, group: int, rows: Sequence[Any]) -> None:
+        """Send what a poll found, `again` included, up to the first number that is still to be read again."""
+        for number in self.again:
+            del self.unsent[number]
+        until = min(self.unsent, default=None)
+        self.note(rows)
+        first = rows if until is None else [row for row in rows if row["seq"] < until]
+        if first:
+            self.start(group, first)
+
     def start(self, group: int, rows: Sequence[Any]) -> None:
-        """Send rows, which are all that is unsent, in order."""
+        """Send rows in order; nothing that is unsent comes before them."""
         self.task = asyncio.create_task(self._send(group, rows))
 
     async def _send(self, group: int, rows: Sequence[Any]) -> None:

@@ -132,7 +132,7 @@ def _letter(runtime: "Runtime", row: Row) -> Orphan:
     subject, mend = row["subject"], mending.redeliver(runtime.name, row["id"])
     try:
         subject = redelivering.fact_of(runtime, row).subject
-    except redelivering.NotAFact:
+    except Exception:  # a letter is data, and may be one that our own code fails on
         mend = mending.put_away(runtime.name, row["id"])
     why = f"dead letter {row['id']}: {mending.said(row['reason'], row['detail'])}"
     fact = _cause(deadletters.kept_headers(row["headers"]), row["topic"])

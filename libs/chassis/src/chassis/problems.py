@@ -1,6 +1,7 @@
 """Problem documents (RFC 9457): one table of slugs, one shape for HTTP answers, results topics and stored answers."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Self
 
 import orjson
@@ -8,6 +9,10 @@ import orjson
 from chassis.decision import Refused
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 100
+"""Wrong fields that one document names; `detail` says how many there are."""
+_POINTER, _WHY = 200, 500
+"""Characters of a pointer, and of what is wrong there."""
 DOCS = "/problems"
 """Where the page of all problems is, unless a setting says otherwise."""
 
@@ -54,7 +59,7 @@ CATALOGUE: dict[str, tuple[int, str, str]] = {
     ),
     "too-large": (413, "Body too large", "A body may have 128 KiB."),
     "unsupported-media-type": (415, "Unsupported media type", "Send `application/json`, unencoded."),
-    "invalid": (422, "Invalid", "`errors` names each wrong field by JSON Pointer."),
+    "invalid": (422, "Invalid", "`errors` names each wrong field by JSON Pointer, the first hundred."),
     "idempotency-key-reused": (
         422,
         "Key used before",
@@ -93,9 +98,12 @@ class Problem(Refused):
 
     @classmethod
     def invalid(cls, errors: Mapping[str, str]) -> Self:
-        """The 422 that names each wrong field by JSON Pointer."""
-        listed = [{"pointer": pointer, "detail": why} for pointer, why in errors.items()]
-        return cls("invalid", f"{len(listed)} field(s) cannot be accepted", errors=listed)
+        """The 422 that names each wrong field by JSON Pointer, the first hundred of them, with long names cut."""
+        listed = [
+            {"pointer": pointer[:_POINTER], "detail": why[:_WHY]}
+            for pointer, why in islice(errors.items(), MOST_ERRORS)
+        ]
+        return cls("invalid", f"{len(errors)} field(s) cannot be accepted", errors=listed)
 
 
 def document(refused: Refused, docs_url: str, trace_id: str | None = None) -> dict[str, Any]:

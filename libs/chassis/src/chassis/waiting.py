@@ -19,9 +19,14 @@ DUE = (
     "SELECT aggregate, subject FROM waiting WHERE aggregate = ANY($1::text[]) AND next_at <= statement_timestamp() "
     "GROUP BY aggregate, subject ORDER BY min(next_at) LIMIT $2"
 )
+AT_ONCE = 8 << 20
+"""Bytes of what waits for one request that are read at a time; one message is, whatever its size."""
 _OF_SUBJECT = (
-    "SELECT w.*, min(w.id) OVER (PARTITION BY w.stream) AS first_id FROM waiting w "
-    "WHERE w.aggregate = $1 AND w.subject = $2 ORDER BY first_id, w.sequence, w.id LIMIT 500"
+    "SELECT r.* FROM (SELECT o.*, sum(o.bytes) OVER (ORDER BY o.first_id, o.sequence, o.id) AS so_far FROM ("
+    "SELECT w.*, min(w.id) OVER (PARTITION BY w.stream) AS first_id, "
+    "coalesce(octet_length(w.record), 0) + coalesce(pg_column_size(w.headers), 0) AS bytes FROM waiting w "
+    "WHERE w.aggregate = $1 AND w.subject = $2) o ORDER BY o.first_id, o.sequence, o.id LIMIT 500) r "
+    "WHERE r.so_far <= $3 OR r.so_far = r.bytes ORDER BY r.first_id, r.sequence, r.id"
 )
 _LIST = (
     "SELECT id, aggregate, subject, kind, stream, sequence, reason, detail, attempts, next_at, first_at, "
@@ -44,8 +49,8 @@ class NothingWaits(Refused):
 
 
 async def of_subject(database: Database, aggregate: str, subject: UUID) -> list[asyncpg.Record]:
-    """What waits for one request, in the order in which it must be decided."""
-    return await database.read(_OF_SUBJECT, aggregate, subject)
+    """What waits for one request, in the order in which it must be decided: the first messages of it."""
+    return await database.read(_OF_SUBJECT, aggregate, subject, AT_ONCE)
 
 
 async def listed(database: Database, *, subject: UUID | None, after: int, limit: int) -> list[asyncpg.Record]:

@@ -25,6 +25,8 @@ SCHEMAS = "urn:throughline:schema:"
 
 MAX_HOP = 1000
 MAX_TEXT = 256
+_UUID_TEXT = 45
+"""Characters of the longest way to write one: as a URN."""
 
 Headers = list[tuple[str, bytes]]
 
@@ -257,6 +259,8 @@ _read_uuid = lru_cache(maxsize=4096)(UUID)
 
 
 def _uuid(name: str, text: str) -> UUID:
+    if len(text) > _UUID_TEXT:  # what is kept is kept by its text
+        raise BadEnvelope("attribute-malformed", f"ce_{name} is no UUID")
     try:
         return _read_uuid(text)
     except ValueError as error:

@@ -38,6 +38,7 @@ def without_envelope() -> list[tuple[bytes | None, Headers]]:
     return [
         (b"{}", []),
         (b"{}", _with("ce_id", b"not an id")),
+        (b"{}", [*_good(), ("x-more", b"x" * 600_000)]),
         (b"{}", _with("ce_time", b"yesterday")),
         (b"\xff\xfe", [("ce_type", b"\xff")]),
     ]
@@ -50,6 +51,7 @@ def without_sense() -> list[tuple[bytes | None, Headers]]:
         (b"\xff\xfe", _good()),
         (b"[" * 20_000, _good()),
         (b'{"summary": "' + b"x" * 300_000 + b'"}', _good()),
+        (b"{" + b",".join(b'"%x": 0' % n for n in range(10_000)) + b"}", _good()),
         (b"{}", _with("ce_type", b"intake.abolish.v1")),
         (b'{"actor": {"kind": "person", "id": "%s"}}' % str(UUID(int=1)).encode(), _good()),
     ]
@@ -67,7 +69,9 @@ class Poisoned(Fault):
 
     async def strike(self) -> None:
         self._before = await self._letters()
-        producer = AIOKafkaProducer(bootstrap_servers=self._site.bootstrap, max_request_size=1 << 20)
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._site.bootstrap, max_request_size=1 << 20, compression_type="gzip"
+        )
         await producer.start()
         try:
             for service in SERVICES:

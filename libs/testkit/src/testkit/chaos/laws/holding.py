@@ -16,6 +16,8 @@ ENOUGH_KIB: Final = 150 << 10
 """Resident memory that any process may have."""
 RUNS: Final = 4
 """After so many runs one can tell a climb from a step."""
+STEP: Final = 1.01
+"""What a process has more than before, and not by chance."""
 _WARM: Final = 1
 """Runs of a process after which its pools are full and its caches filled."""
 SPARE_FILES: Final = 16
@@ -49,7 +51,7 @@ def nothing_is_kept(evidence: Evidence) -> Iterator[Broken]:
 
 
 def memory_is_flat(evidence: Evidence) -> Iterator[Broken]:
-    """No process has more after each of several runs than after the one before, and a tenth more in all.
+    """No process has a hundredth more after each of several runs than after the one before, and a tenth more in all.
 
     What a process that was started again had before counts no more; nor does its first run, which warms it.
     """
@@ -59,6 +61,6 @@ def memory_is_flat(evidence: Evidence) -> Iterator[Broken]:
         looks = [each.processes[name] for each in evidence.between if name in each.processes]
         same = [each.kib for each in looks if each.pid == now.pid][_WARM:]
         last = [*same, now.kib][-RUNS:]
-        climbs = all(earlier < later for earlier, later in pairwise(last))
+        climbs = all(later > earlier * STEP for earlier, later in pairwise(last))
         if len(last) == RUNS and climbs and last[-1] > last[0] * _TENTH:
             yield "memory-climbs", name, f"{last} KiB after its last {RUNS} runs"
