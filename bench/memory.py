@@ -1,7 +1,8 @@
 """Goal i: what each process holds in memory after a million messages (`BENCH_MESSAGES=n`), and whether it still grows.
 
-Some thousand requests go through the whole chain; then what each service has told is told again and again, so that its
-relay publishes and everybody who hears it takes in and drops a million records, while the doors are read from.
+Some lives of the sample scenario are played, so that every service tells something, and some thousand requests go
+through the whole chain; then what each service has told is told again and again, so that its relay publishes and
+everybody who hears it takes in and drops a million records, while the doors are read from.
 """
 
 import asyncio
@@ -18,15 +19,22 @@ from bench.measuring import slope
 from bench.repeating import repeat
 from bench.result import Result
 from bench.running import alone
-from bench.site import CONTACTS, EVERYTHING, Site, until
+from bench.site import CONTACTS, Site, until
 from chassis import naming
-from cli.demo import setting_up
+from cli.demo import scenes, setting_up
 from cli.running.installation import PARTITIONS
+from contracts.registry import SERVICES
 
 MESSAGES = int(os.environ.get("BENCH_MESSAGES", sized("1000000", "4000")))
 """Records that the stream with the most of them has in the end."""
 REQUESTS = max(500, MESSAGES // 100)
 SAMPLES = sized(10, 2)
+ROLES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(SERVICES, ("api", "worker", "relay", "timers")),
+    "notifications": ("api", "worker", "relay", "timers", "sender"),
+}
+"""Every role that there is."""
+LIVES, SEED = 300, 2026
 MOST_MB, FLAT_PERCENT = 150.0, 10.0
 _STREAMS = ("intake.requests", "workflow.requests", "approvals.approvals", "billing.accounts", "notifications.messages")
 _CAUGHT_UP_WITHIN = 600.0
@@ -36,7 +44,9 @@ _SETTLES = 0.4
 
 
 async def measure(site: Site) -> Result:
-    """The chain first, then repetitions with a sample at every tenth part."""
+    """The scenario and the chain first, then repetitions with a sample at every tenth part."""
+    if set(SERVICES) <= set(site.running().services):
+        await scenes.play_scenario(site, LIVES, SEED)
     await load.run(site.plan(600.0, most=REQUESTS))
     await settled(site)
     consumer = AIOKafkaConsumer(bootstrap_servers=site.bootstrap)
@@ -137,4 +147,4 @@ def _memory(pid: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    alone("memory", measure, EVERYTHING)
+    alone("memory", measure, ROLES)
