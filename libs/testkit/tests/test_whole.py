@@ -13,13 +13,16 @@ import pytest
 from cli.running.services import Process
 from contracts.registry import SERVICES
 from embedded.errors import NotStarted
+from testkit.chaos import experiment
 from testkit.chaos import session as chaos
 from testkit.chaos.auditor import INVARIANTS, Violation
 from testkit.chaos.catalogue import FAULTS, needs_disks, needs_links
 from testkit.chaos.experiment import Result, Shape
 from testkit.chaos.load import Arrival, Load
+from testkit.chaos.operations import Operations
 from testkit.chaos.session import Round
 from testkit.chaos.site import APART, Site
+from testkit.chaos.witness import Found
 from testkit.mutants import __main__ as command
 from testkit.mutants import whole
 from testkit.mutants.catalogue import MUTANTS, chosen
@@ -221,5 +224,35 @@ async def test_lives_that_do_not_end_are_given_up_when_patience_is_over() -> Non
             given_up.append(True)
 
     load._live = never  # type: ignore[method-assign,assignment]
-    await load.play([Arrival(0.0, SimpleNamespace(), careful=True)], within=0.01)  # type: ignore[arg-type]
+    async with asyncio.timeout(1.0):
+        await load.play([Arrival(0.0, SimpleNamespace(), careful=True)], within=0.01)  # type: ignore[arg-type]
     assert given_up == [True]
+
+
+async def test_the_end_of_a_run_waits_as_long_as_its_shape_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: dict[str, float] = {}
+
+    async def nothing(*_: Any) -> Any:
+        return None
+
+    async def play(arrivals: Any, within: float) -> None:
+        waited["lives"] = within
+
+    async def quiet(site: Any, within: float) -> None:
+        waited["quiet"] = within
+
+    async def settled(*_: Any, whole: bool, within: float) -> Found:
+        waited["audit"] = within
+        return Found()
+
+    load = SimpleNamespace(start=nothing, stop=nothing, play=play, behind=0.0, unanswered=[])
+    fault = SimpleNamespace(name="kill intake", longer=0.0)
+    site: Any = SimpleNamespace(operations=Operations(), running=lambda: None, watch=SimpleNamespace(processes={}))
+    for name, stub in {"footprint": nothing, "strike_and_heal": nothing, "recovery": nothing, "quiet": quiet}.items():
+        monkeypatch.setattr(experiment, name, stub)
+    monkeypatch.setattr(experiment, "Load", lambda site: load)
+    monkeypatch.setitem(FAULTS, "kill-api", lambda site, chance: fault)
+    witness: Any = SimpleNamespace(hindered=[], settled=settled)
+    shape = Shape(seconds=0.0, rate=1.0, patience=8.0)
+    await experiment.experiment(site, witness, "kill-api", 7, shape, whole=True)
+    assert waited == {"lives": 8.0, "quiet": 8.0, "audit": 4.0}
