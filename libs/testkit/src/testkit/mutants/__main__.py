@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m testkit.mutants", description=__doc__)
     parser.add_argument("--only", default="all", help=f"layers and names, with commas; {len(MUTANTS)} there are")
-    parser.add_argument("--jobs", type=int, default=2, help="how many at once")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at once; installations come one at a time")
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository")
     return parser.parse_args(arguments)
 
