@@ -35,9 +35,6 @@ COPY = {"PYTHONPATH": "/the/copy"}
 INSTALLED = chosen("L3")
 STRIKES = {
     "at-commit.after": " intake commit.after@",
-    "at-commit.before": " billing-worker commit.before@1",
-    "at-batch.decided": " notifications-worker batch.decided@2",
-    "pause-batch.decided": " notifications-worker batch.decided@2",
     "at-agenda.swept": " workflow-timers agenda.swept@1",
     "pause-agenda.swept": " workflow-timers agenda.swept@1",
 }

@@ -3,13 +3,11 @@
 from typing import Final
 
 from testkit.mutants.mutant import Edit, Mutant, in_chaos, several
-from testkit.mutants.planted import dealings, deciding, doors, hearing, publishing, waking
+from testkit.mutants.planted import publishing, waking
 
 _CHASSIS = "libs/chassis/src/chassis"
 
-_SMALL: Final = {
-    bug.name: bug for part in (dealings, deciding, doors, hearing, publishing, waking) for bug in part.MUTANTS
-}
+_SMALL: Final = {bug.name: bug for part in (publishing, waking) for bug in part.MUTANTS}
 
 _AFTER_ITS_COMMIT = several(
     "idempotency row after its commit",
@@ -33,21 +31,9 @@ _AFTER_ITS_COMMIT = several(
     tests=(),
 )
 """Where the failpoint stands between the two."""
-_SOON = Edit(
-    "services/notifications/src/notifications/domain/delivery.py",
-    "OUTCOME_WITHIN = timedelta(minutes=2)",
-    "OUTCOME_WITHIN = timedelta(seconds=5)",
-)
-"""A sender that died is missed within the run."""
 
 MUTANTS: tuple[Mutant, ...] = (
     in_chaos(_AFTER_ITS_COMMIT, "at-commit.after", "I1 made-twice"),
-    in_chaos(_SMALL["gap-free numbers drawn outside the transaction"], "at-commit.before", "I3 number-missing"),
-    in_chaos(_SMALL["an unknown mail is sent again by itself"], "kill-sender", "I4 mail-twice", (_SOON,)),
     in_chaos(_SMALL["timer deleted outside its transaction"], "at-agenda.swept", "I6 sleeps-too-long"),
-    in_chaos(_SMALL["compare-and-set left out of the upsert"], "pause-batch.decided", "I7 row-is-no-fold"),
     in_chaos(_SMALL["naive cursor"], "pause-agenda.swept", "I8 never-published"),
-    in_chaos(_SMALL["offsets before effects"], "at-batch.decided", "I8 not-heard"),
-    in_chaos(_SMALL["another contact's request by its id"], "kill-api", "I9 shown-to-others"),
-    in_chaos(_SMALL["relay without epoch"], "overtake-relay", "I11 unsent"),
 )
