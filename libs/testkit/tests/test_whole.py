@@ -35,6 +35,7 @@ COPY = {"PYTHONPATH": "/the/copy"}
 INSTALLED = chosen("L3")
 STRIKES = {
     "at-commit.after": " intake commit.after@",
+    "at-commit.before": " billing-worker commit.before@1",
     "at-agenda.swept": " workflow-timers agenda.swept@1",
     "pause-agenda.swept": " workflow-timers agenda.swept@1",
 }

@@ -3,11 +3,11 @@
 from typing import Final
 
 from testkit.mutants.mutant import Edit, Mutant, in_chaos, several
-from testkit.mutants.planted import publishing, waking
+from testkit.mutants.planted import deciding, publishing, waking
 
 _CHASSIS = "libs/chassis/src/chassis"
 
-_SMALL: Final = {bug.name: bug for part in (publishing, waking) for bug in part.MUTANTS}
+_SMALL: Final = {bug.name: bug for part in (deciding, publishing, waking) for bug in part.MUTANTS}
 
 _AFTER_ITS_COMMIT = several(
     "idempotency row after its commit",
@@ -34,6 +34,8 @@ _AFTER_ITS_COMMIT = several(
 
 MUTANTS: tuple[Mutant, ...] = (
     in_chaos(_AFTER_ITS_COMMIT, "at-commit.after", "I1 made-twice"),
+    in_chaos(_SMALL["gap-free numbers drawn outside the transaction"], "at-commit.before", "I3 number-missing"),
     in_chaos(_SMALL["timer deleted outside its transaction"], "at-agenda.swept", "I6 sleeps-too-long"),
     in_chaos(_SMALL["naive cursor"], "pause-agenda.swept", "I8 never-published"),
+    in_chaos(_SMALL["relay without epoch"], "overtake-relay", "I11 unsent"),
 )
