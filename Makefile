@@ -76,7 +76,7 @@ chaos-proof: setup ## Every fault three times with volume; adds to $(PROOF), and
 		--seconds 12 --lasts 5 --rate 4 --crowd 98 --per-site 12 --report $(PROOF) $(CHAOS)
 
 .PHONY: mutants
-mutants: setup ## Plant every known bug into a copy; a test must see each (ONLY=L1,"naive cursor" JOBS=2)
+mutants: setup ## Plant every known bug into a copy; a test, or the audit of chaos, must see each (ONLY=L1,"naive cursor" JOBS=2)
 	$(BIN)/python -m testkit.mutants --only $(if $(ONLY),"$(ONLY)",all) --jobs $(or $(JOBS),2)
 
 .PHONY: demo

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from chassis.issuer import Issuer
@@ -24,6 +25,7 @@ PARTITIONS = 12
 _LOOK_EVERY = 0.05
 ISSUER = "http://issuer.localhost"
 Say = Callable[[str], None]
+AS_IT_IS: Mapping[str, str] = MappingProxyType({})
 
 
 class Installation:
@@ -32,12 +34,13 @@ class Installation:
     `KAFKA_BOOTSTRAP` and `DATABASE_URL` in the environment name servers to use instead of embedded ones.
     """
 
-    def __init__(self, home: Path, *, temporary: bool, prefix: str = "") -> None:
+    def __init__(self, home: Path, *, temporary: bool, prefix: str = "", code: Mapping[str, str] = AS_IT_IS) -> None:
+        """`code` is the environment in which Python imports what its processes run."""
         self.home = home
         self.prefix = prefix
         self.temporary = temporary
         self.sink = Sink()
-        self.forks = ForkServer(home, remove=home if temporary else None)
+        self.forks = ForkServer(home, remove=home if temporary else None, environment=code)
         self.watch = Watch(self.forks, moved=lambda: places.write(self.home, self.running()))
         self.issuer = Issuer(home / "issuer", ISSUER)
         self.kafka: Kafka | None = None

@@ -45,13 +45,15 @@ _OVERDUE = "SELECT EXISTS (SELECT 1 FROM wake WHERE at <= clock_timestamp() - in
 class Shape:
     """How long and how hard: requests begin at `rate` a second for `seconds`; the fault lasts `lasts` of them.
 
-    `rate` counts full lives; `crowd` short ones beside them.
+    `rate` counts full lives; `crowd` short ones beside them. `patience`: seconds that the end of a run waits for lives
+    that have not ended, and then for quiet; half of it, the audit waits for what is on its way.
     """
 
     seconds: float = 40.0
     rate: float = 2.0
     lasts: float = 12.0
     crowd: float = 0.0
+    patience: float = 120.0
 
 
 @dataclass
@@ -133,7 +135,7 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
     load = Load(site)
     await load.start()
     try:
-        playing = asyncio.create_task(load.play(arrivals(chance, shape, longer=fault.longer)))
+        playing = asyncio.create_task(load.play(arrivals(chance, shape, longer=fault.longer), shape.patience))
         await asyncio.sleep(chance.uniform(0.2, 0.4) * shape.seconds)
         lasting, struck, ours = asyncio.get_running_loop().time() + shape.lasts, utc_now(), turns()
         await strike_and_heal(fault, lasting, result)
@@ -146,9 +148,9 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
         ended("load")
     finally:
         await load.stop()
-    await quiet(site)
+    await quiet(site, shape.patience)
     ended("quiet")
-    found = await witness.settled(chance, held, whole=whole)
+    found = await witness.settled(chance, held, whole=whole, within=shape.patience / 2)
     ended("audit")
     result.violations = late_recovery(name, set_of(name), result.recovered, result.slowed) + found.violations
     result.audited, result.mib = found.requests, found.mib

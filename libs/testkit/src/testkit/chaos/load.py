@@ -102,8 +102,8 @@ class Load:
         for doors in self._doors:
             await doors.close()
 
-    async def play(self, arrivals: Iterable[Arrival]) -> None:
-        """Begin every life when it is due; return when the last one has ended, or has been given up."""
+    async def play(self, arrivals: Iterable[Arrival], within: float = _LAST_WITHIN) -> None:
+        """Begin every life when it is due; return when the last one has ended, or after `within` more seconds."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         lives = []
@@ -114,7 +114,7 @@ class Load:
             self.behind = max(self.behind, loop.time() - began - arrival.at)
             lives.append(asyncio.create_task(self._live(arrival, began + arrival.at)))
         if lives:
-            _, left = await asyncio.wait(lives, timeout=_LAST_WITHIN)
+            _, left = await asyncio.wait(lives, timeout=within)
             for life in left:
                 life.cancel()
             await asyncio.gather(*lives, return_exceptions=True)

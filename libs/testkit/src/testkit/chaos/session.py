@@ -8,7 +8,7 @@ import contextlib
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,6 +16,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from cli.door import Refused, Unanswered
+from cli.running.installation import AS_IT_IS
 from embedded.errors import NotStarted
 from testkit.chaos.case import keep
 from testkit.chaos.catalogue import needs_disks, needs_links
@@ -36,6 +37,8 @@ class Round(NamedTuple):
 
     seed: int
     faults: tuple[str, ...]
+    code: Mapping[str, str] = AS_IT_IS
+    """The environment in which Python imports what the installation runs."""
 
 
 def rounds(
@@ -63,16 +66,17 @@ async def session(planned: Sequence[Round], shape: Shape, tell: Tell, say: Say, 
 
     What failed is kept in the folder `kept`.
     """
-    for seed, faults in planned:
-        left = faults
-        while left:
-            left = left[await _on_a_site(seed, left, shape, tell, say, kept) :]
+    for one in planned:
+        left = one
+        while left.faults:
+            left = left._replace(faults=left.faults[await _on_a_site(left, shape, tell, say, kept) :])
 
 
-async def _on_a_site(seed: int, faults: Sequence[str], shape: Shape, tell: Tell, say: Say, kept: Path | None) -> int:
+async def _on_a_site(planned: Round, shape: Shape, tell: Tell, say: Say, kept: Path | None) -> int:
     """Faults one after the other on an installation of their own, until one fails; how many were carried out."""
+    seed, faults, code = planned
     home = Path(tempfile.mkdtemp(prefix="throughline-chaos-"))
-    site = Site(home, proxied=needs_links(faults), disks=needs_disks(faults))
+    site = Site(home, proxied=needs_links(faults), disks=needs_disks(faults), code=code)
     try:
         try:
             await site.start(say)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chassis.provision import Provided
 from cli.running import broker
-from cli.running.installation import PARTITIONS, Installation, Say, settings_of
+from cli.running.installation import AS_IT_IS, PARTITIONS, Installation, Say, settings_of
 from cli.running.services import Process
 from contracts.registry import SERVICES
 from embedded.kafka import Kafka
@@ -45,8 +45,16 @@ class Addresses(Mapping[str, str]):
 class Site(Installation):
     """Processes are called `<service>-<role>`; the one with the door, just `<service>`."""
 
-    def __init__(self, home: Path, *, roles: Roles = APART, proxied: bool = False, disks: bool = False) -> None:
-        super().__init__(home, temporary=True)
+    def __init__(
+        self,
+        home: Path,
+        *,
+        roles: Roles = APART,
+        proxied: bool = False,
+        disks: bool = False,
+        code: Mapping[str, str] = AS_IT_IS,
+    ) -> None:
+        super().__init__(home, temporary=True, code=code)
         self._roles = roles
         self._later: list[Process] = []
         self.kafka_link = Proxy(lambda: self.kafka.port if self.kafka is not None else 0)

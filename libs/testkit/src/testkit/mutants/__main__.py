@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from testkit.mutants.catalogue import MUTANTS, UnknownMutant, chosen
-from testkit.mutants.session import Verdict, session
+from testkit.mutants.session import session
+from testkit.mutants.verdict import Verdict
 
 
 def say(text: str) -> None:
@@ -15,7 +16,7 @@ def say(text: str) -> None:
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """Bug, layer, the test that saw it and the time that took, as a Markdown table."""
+    """Bug, layer, what saw it and the time that took, as a Markdown table."""
     lines = ["| planted bug | layer | caught by | s |", "|---|---|---|--:|"]
     for verdict in verdicts:
         caught = f"`{verdict.caught_by}`" if verdict.caught_by else "**nothing**"
@@ -24,7 +25,7 @@ def table(verdicts: Sequence[Verdict]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status 1 when a bug was not caught, or when a selection fails without any bug."""
+    """Exit status 1 when a bug was not caught, or when a selection, or a fault, fails without any bug."""
     options = _options(arguments)
     try:
         mutants = chosen(options.only)
@@ -34,17 +35,19 @@ def main(arguments: list[str]) -> int:
     clean, verdicts = session(options.root, mutants, options.jobs, say)
     caught = sum(1 for verdict in verdicts if verdict.caught_by)
     say("\n" + table(verdicts) + f"\n\ncaught {caught} of {len(verdicts)} planted, {caught / len(verdicts):.0%}")
-    for test, said in clean.failed.items():
-        say(f"FAILS WITHOUT A BUG: {test}: {said}")
-    if clean.wrong is not None:
-        say(f"WRONG WITHOUT A BUG: {clean.wrong}")
-    return 0 if caught == len(verdicts) and not clean.failed and clean.wrong is None else 1
+    for each in clean:
+        for test, said in each.failed.items():
+            say(f"FAILS WITHOUT A BUG: {test}: {said}")
+        if each.wrong is not None:
+            say(f"WRONG WITHOUT A BUG: {each.wrong}")
+    unharmed = all(not each.failed and each.wrong is None for each in clean)
+    return 0 if caught == len(verdicts) and unharmed else 1
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m testkit.mutants", description=__doc__)
     parser.add_argument("--only", default="all", help=f"layers and names, with commas; {len(MUTANTS)} there are")
-    parser.add_argument("--jobs", type=int, default=2, help="how many at once")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at once; installations come one at a time")
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository")
     return parser.parse_args(arguments)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from testkit.mutants.mutant import Mutant
-from testkit.mutants.planted import dealings, deciding, doors, hearing, publishing, rules, waking
+from testkit.mutants.planted import dealings, deciding, doors, hearing, installed, publishing, rules, waking
 
 MUTANTS: tuple[Mutant, ...] = (
     *deciding.MUTANTS,
@@ -13,6 +13,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *rules.MUTANTS,
     *dealings.MUTANTS,
     *doors.MUTANTS,
+    *installed.MUTANTS,
 )
 
 

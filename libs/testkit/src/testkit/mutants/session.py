@@ -1,27 +1,18 @@
-"""All planted bugs one after the other: first every selection without a bug, then each bug with its selection."""
+"""All planted bugs one after the other: first every selection without a bug, then each bug with its selection.
+
+Those of single tests come first, several at once; then those of whole installations, one at a time.
+"""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from testkit.backends import Backend, choose
-from testkit.mutants import overlay, trial
+from testkit.mutants import overlay, trial, whole
 from testkit.mutants.mutant import Misplaced, Mutant
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one bug: caught by a test, or why not."""
-
-    mutant: Mutant
-    caught_by: str | None
-    said: str
-    seconds: float
+from testkit.mutants.verdict import Say, Verdict, told
 
 
 @contextmanager
@@ -59,15 +50,27 @@ def tried(root: Path, mutant: Mutant, environment: Mapping[str, str]) -> Verdict
     return Verdict(mutant, None, f"SURVIVED {told.tests} tests", told.seconds)
 
 
-def session(root: Path, mutants: Sequence[Mutant], jobs: int, say: Say) -> tuple[trial.Told, list[Verdict]]:
-    """What the tests say without any bug, and the verdict on each, in order."""
+def session(root: Path, mutants: Sequence[Mutant], jobs: int, say: Say) -> tuple[list[trial.Told], list[Verdict]]:
+    """What is told without any bug, and the verdict on each, in order."""
+    tested = [mutant for mutant in mutants if mutant.tests]
+    played = [mutant for mutant in mutants if mutant.fault]
+    clean, verdicts = _tested(root, tested, jobs, say) if tested else ([], [])
+    if played:
+        clean.append(whole.unharmed(played))
+        say(f"without a bug: {clean[-1].tests} faults in {clean[-1].seconds:.0f} s, {len(clean[-1].failed)} failed")
+    for mutant in played:
+        verdicts.append(whole.tried(root, mutant))
+        say(told(verdicts[-1]))
+    return clean, verdicts
+
+
+def _tested(root: Path, mutants: Sequence[Mutant], jobs: int, say: Say) -> tuple[list[trial.Told], list[Verdict]]:
     with servers(mutants) as environment:
         clean = unharmed(root, mutants, environment)
         say(f"without a bug: {clean.tests} tests in {clean.seconds:.0f} s, {len(clean.failed)} failed")
         verdicts = []
         with ThreadPoolExecutor(jobs) as pool:
             for verdict in pool.map(lambda mutant: tried(root, mutant, environment), mutants):
-                mark = "caught" if verdict.caught_by else "NOT CAUGHT"
-                say(f"{mark:10} {verdict.mutant.layer} {verdict.mutant.name} ({verdict.seconds:.1f} s): {verdict.said}")
+                say(told(verdict))
                 verdicts.append(verdict)
-    return clean, verdicts
+    return [clean], verdicts

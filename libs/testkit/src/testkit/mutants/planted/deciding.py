@@ -128,6 +128,35 @@ MUTANTS: tuple[Mutant, ...] = (
         why="a repeated key is decided twice when the process dies, or is fast, in between",
         tests=_decider("what_is_decided_and_the_memory_of_its_id_are_written_together_or_not_at_all"),
     ),
+    several(
+        "journal committed before its row",
+        "L2",
+        (
+            Edit(f"{_CHASSIS}/writing.py", "    wakes: bool\n", "    told: Any\n    wakes: bool\n"),
+            Edit(
+                f"{_CHASSIS}/writing.py",
+                "applying.apply_statement(parts, self._partitions, journal)",
+                "applying.apply_statement(parts, self._partitions, [])\n"
+                "        told = applying.apply_statement([], self._partitions, journal) if journal else None",
+            ),
+            Edit(f"{_CHASSIS}/writing.py", "for _, fact in encoded], soon)", "for _, fact in encoded], told, soon)"),
+            *(
+                Edit(
+                    f"{_CHASSIS}/decider.py",
+                    f"{space}await connection.execute(write.sql, *write.arguments)\n{after}",
+                    f"{space}if write.told:\n{space}    await connection.execute(write.told[0], *write.told[1])\n"
+                    f"{space}await connection.execute(write.sql, *write.arguments)\n{after}",
+                )
+                for space, after in (
+                    (16 * " ", "        if "),
+                    (20 * " ", "                if "),
+                    (12 * " ", "        except "),
+                )
+            ),
+        ),
+        why="a fact is told although its row lost the race, or its process died before it was saved",
+        tests=_CONCURRENT,
+    ),
     mutant(
         "racing keys are not counted",
         "L2",
