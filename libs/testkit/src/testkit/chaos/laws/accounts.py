@@ -7,6 +7,7 @@ the answer to a close belongs to the next one. What billing makes of its facts i
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from cli.reconcile.heard import Heard
@@ -51,12 +52,12 @@ def closes_are_billed(evidence: Evidence) -> Iterator[Broken]:
     rows = documents(evidence, "invoices")
     for subject, facts in first_told(evidence.facts, "workflow", "billing").items():
         account = _Account({fact.data["close_no"]: fact.data for fact in facts if fact.type == _CLOSED})
-        for fact in facts:
-            for name, place, told in _follow(account, fact, rows):
-                yield name, f"{subject} {place}", told
+        followed = (broken for fact in facts for broken in _follow(account, fact))
+        for name, place, told in chain(followed, _under_review(account, rows)):
+            yield name, f"{subject} {place}", told
 
 
-def _follow(account: _Account, fact: Heard, rows: Mapping[str, Line]) -> Iterator[Broken]:
+def _follow(account: _Account, fact: Heard) -> Iterator[Broken]:
     """What is wrong about one fact of billing, after those before it; the account goes on."""
     data = fact.data
     if fact.type == _LOGGED:
@@ -70,7 +71,7 @@ def _follow(account: _Account, fact: Heard, rows: Mapping[str, Line]) -> Iterato
         yield from _compared(account, f"invoice {data['number']}", frozen, data["lines"])
         account.issued[data["invoice_id"]] = data
     elif fact.type in (ISSUED, _DRAFTED, _NOTHING):
-        yield from _answered(account, fact, rows)
+        yield from _answered(account, fact)
 
 
 def _removed(account: _Account, data: Line) -> Iterator[Broken]:
@@ -80,7 +81,7 @@ def _removed(account: _Account, data: Line) -> Iterator[Broken]:
     account.gone[line], account.revision = _TAKEN_OFF, data["revision"]
 
 
-def _answered(account: _Account, fact: Heard, rows: Mapping[str, Line]) -> Iterator[Broken]:
+def _answered(account: _Account, fact: Heard) -> Iterator[Broken]:
     """The answer to a close, against the close and against what was open."""
     close_no = fact.data["close_no"]
     place, close = f"close {close_no}", account.closes.get(close_no)
@@ -109,7 +110,7 @@ def _answered(account: _Account, fact: Heard, rows: Mapping[str, Line]) -> Itera
         account.issued[fact.data["invoice_id"]] = fact.data
     else:
         account.drafts[fact.data["invoice_id"]] = frozen
-        yield from _drafted(account, place, frozen, fact.data["invoice_id"], rows)
+        account.gone |= dict.fromkeys(frozen, f"{place} draft {fact.data['invoice_id']}")
 
 
 def _as_seen(account: _Account, kind: str, place: str, close: Line) -> Iterator[Broken]:
@@ -122,19 +123,18 @@ def _as_seen(account: _Account, kind: str, place: str, close: Line) -> Iterator[
         yield "drafted-for-nothing", place, told
 
 
-def _drafted(
-    account: _Account, place: str, charges: Mapping[str, Line], draft: str, rows: Mapping[str, Line]
-) -> Iterator[Broken]:
-    """A draft's lines and amounts are told to nobody: its row has them."""
-    row = rows.get(draft)
-    if row is None:
-        yield "draft-lost", place, f"no row of draft {draft}"
-        return
-    yield from _compared(account, f"{place} draft {draft}", charges, row["lines"])
-    net, tax = (sum((money(line[part]) for line in charges.values()), Decimal()) for part in ("net", "tax"))
-    stored = tuple(Decimal(row[name]) for name in ("net", "tax", "total"))
-    if stored != (net, tax, net + tax):
-        yield "draft-differs", place, f"charges make {net} and {tax}, stored are {stored}"
+def _under_review(account: _Account, rows: Mapping[str, Line]) -> Iterator[Broken]:
+    """The lines and amounts of drafts that are not issued are told to nobody: their rows have them."""
+    for draft, charges in account.drafts.items():
+        place, row = f"draft {draft}", rows.get(draft)
+        if row is None:
+            yield "draft-lost", place, "told, and no row of it"
+            continue
+        yield from _compared(account, place, charges, row["lines"])
+        net, tax = (sum((money(line[part]) for line in charges.values()), Decimal()) for part in ("net", "tax"))
+        stored = tuple(Decimal(row[name]) for name in ("net", "tax", "total"))
+        if stored != (net, tax, net + tax):
+            yield "draft-differs", place, f"charges make {net} and {tax}, stored are {stored}"
 
 
 def _compared(account: _Account, place: str, charges: Mapping[str, Line], lines: Iterable[Line]) -> Iterator[Broken]:
