@@ -35,7 +35,7 @@ class Clock:
     def tell(self, kind: str, second: float, **data: Any) -> "Clock":
         facts, told = self.evidence.facts, dict(data)
         if kind == "stage-changed":
-            told.setdefault("direction", "progress")
+            told.setdefault("state", "in-progress")
         if "due_at" in data:
             told["due_at"] = None if data["due_at"] is None else at(data["due_at"]).isoformat()
         sequence = len(facts) + 1
@@ -51,7 +51,7 @@ class Clock:
         return self.tell("sla-breached", second, clock="resolution", due_at=due, emitted_at=at(second).isoformat())
 
     def closed(self, second: float) -> "Clock":
-        self.tell("stage-changed", second, direction="close", due_at=None)
+        self.tell("stage-changed", second, state="closed", due_at=None)
         return self.tell("request-closed", second, closed_at=at(second).isoformat())
 
     def found(self, looked_at: float | None = None, hindered: tuple[tuple[float, float], ...] = ()) -> list[str]:
@@ -111,7 +111,7 @@ def test_a_close_after_the_due_time_without_a_breach_is_found(clock: Clock, seco
 
 
 def test_what_was_submitted_as_done_closes_as_of_when_it_was_received(clock: Clock) -> None:
-    clock.opened(1000).tell("stage-changed", 1000, direction="close", due_at=60)
+    clock.opened(1000).tell("stage-changed", 1000, state="closed", due_at=60)
     clock.tell("request-closed", 1000, closed_at=at(0).isoformat())
     assert clock.found(9_999) == []
 
@@ -174,6 +174,6 @@ def test_a_priority_may_leave_less_time_than_was_used_already(clock: Clock) -> N
 
 
 def test_facts_that_come_again_or_out_of_order_of_requests_change_nothing(clock: Clock) -> None:
-    clock.opened().tell("stage-changed", 30, direction="progress", due_at=60).breached(60.1, 60)
+    clock.opened().tell("stage-changed", 30, due_at=60).breached(60.1, 60)
     clock.evidence.facts += reversed(clock.evidence.facts)
     assert clock.found(9_999) == []

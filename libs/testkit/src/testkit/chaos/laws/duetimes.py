@@ -70,7 +70,7 @@ def _follow(clock: _Clock, fact: Heard) -> Iterator[tuple[str, str]]:
         if data["clock"] == _CLOCK:
             yield from _breached(clock, data)
         return
-    if fact.type == _STAGE and data["direction"] == "close":  # the close itself follows, and says when it took effect
+    if fact.type == _STAGE and data["state"] == "closed":  # the close itself follows, and says when it took effect
         return
     if clock.live and clock.due is not None and (at := _moved_at(fact)) is not None and at > clock.due:
         yield "never-breached", f"due {clock.due}, and {fact.type} took effect at {at} without a breach before it"
