@@ -121,8 +121,7 @@ class Schema(NamedTuple):
 async def schema(fresh_database: Databases, tmp_path: Path) -> AsyncIterator[Schema]:
     async with standing(SERVICE, Settings, fresh_database, tmp_path) as approvals:
         await _voted(approvals)
-        url = str(approvals.runtime.settings.database_url).replace("+asyncpg", "")
-        connection = await asyncpg.connect(url)
+        connection = await asyncpg.connect(approvals.runtime.settings.database_url.get_secret_value())
         try:
             yield Schema(connection, [REQUEST])
         finally:
@@ -143,14 +142,15 @@ async def _voted(approvals: Standing) -> None:
     ask = told.TransitionRequested(
         transition_id=UUID(int=8), from_stage="New", to_stage="Work", visit_no=1, content_hash="sha256:00ff",
         policy=Policy(kind="any"), approvers=(ANNA, BO), number="R-1", due_at=FAR,
-        asked_by=ActorRef(kind="person", id=ANNA),
+        asked_by=ActorRef(kind="person", id=UUID(int=73)),
     )  # fmt: skip
     await approvals.hear(REQUEST, begun, ask)
     [(_, approval)] = [each for each in await approvals.told(REQUEST) if each[0] == "approvals.approval-requested"]
     vote = contract.Decide(
         approval_id=approval["approval_id"], decision="approve", actor=ActorRef(kind="person", id=BO)
     )
-    outcome = await approvals.command(Client("crm", frozenset({"approvals:decide"})), REQUEST, vote)
+    crm = Client("crm", frozenset({"approvals:decide"}), may_act_for_others=True)
+    outcome = await approvals.command(crm, REQUEST, vote)
     assert outcome.refused is None, outcome
 
 

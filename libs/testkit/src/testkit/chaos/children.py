@@ -51,7 +51,9 @@ async def child_rows(
     """Every row of some subjects that is stored, or derived, or both."""
     left, found = dict(derived), list[ChildRow]()
     for table in tables_of(service):
-        for row in map(dict, await connection.fetch(of_subjects(table), list(scope))):
+        # a connection keeps plans by their text, and two schemas have `messages`
+        query = f"{of_subjects(table)} -- {service.name}"
+        for row in map(dict, await connection.fetch(query, list(scope))):
             key = key_of(table, row)
             subject, values = left.pop((table.name, key), (row["owner"], None))
             found.append(ChildRow(table.name, key, subject, stored_child(table, row), values))
