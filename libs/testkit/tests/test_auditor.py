@@ -12,7 +12,8 @@ import pytest
 
 from cli.reconcile.heard import Heard
 from testkit.chaos.auditor import INVARIANTS, LAWS, audit, by_invariant
-from testkit.chaos.evidence import Evidence, Row, Shelf, Stated
+from testkit.chaos.children import ChildRow
+from testkit.chaos.evidence import Evidence, Row, Rowless, Shelf, Stated
 from testkit.chaos.footprint import Footprint, Held
 from testkit.chaos.laws.acceptance import unknown_at_most_once
 from testkit.chaos.laws.approvals import verdict_of
@@ -75,26 +76,23 @@ class Story:
         self.tell("approvals.approval-settled", **approval, outcome="granted", approved=1, refused=0)
         self.tell("workflow.sla-breached", clock="resolution", due_at=due, emitted_at=due)
         self.tell("workflow.note-added")
-        self.tell("billing.charge-logged", line_id="l1")
-        closed = self.tell("workflow.request-closed", outcome="resolved", close_no=1)
-        self._invoice()
+        line = {"line_id": "l1", "net": money("10.10"), "tax": money("1.92")}
+        self.tell("billing.charge-logged", revision=1, **line)
+        effect = {"closed_at": (NOON + timedelta(seconds=9)).isoformat(), "charge_revision": 1}
+        closed = self.tell("workflow.request-closed", outcome="resolved", close_no=1, **effect)
+        self._invoice(line)
         for n, cause in enumerate((opened, asked, closed)):
             told = {"cause_event_id": str(cause.id), "recipient_id": PERSON, "template": f"t{n}"}
             self.tell("notifications.message-planned", message_id=f"m{n}", **told)
             self.tell("notifications.message-accepted", message_id=f"m{n}")
         assert transition.sequence == 2
 
-    def _invoice(self) -> None:
-        line = {"line_id": "l1", "net": money("10.10"), "tax": money("1.92")}
-        self.tell(
-            "billing.invoice-issued",
-            number="INV-2026-000001",
-            close_no=1,
-            lines=[line],
-            net=money("10.10"),
-            tax=money("1.92"),
-            total=money("12.02"),
-        )
+    def _invoice(self, line: dict[str, Any]) -> None:
+        what = {"invoice_id": "i1", "number": "INV-2026-000001", "close_no": 1, "lines": [line]}
+        amounts = {"net": "10.10", "tax": "1.92", "total": "12.02"}
+        self.tell("billing.invoice-issued", **what, **{name: money(amount) for name, amount in amounts.items()})
+        stored = {**what, **amounts, "status": "issued", "currency": "EUR"}
+        self.evidence.shelves["billing"].children = [ChildRow("invoices", "i1", REQUEST, stored, deepcopy(stored))]
 
     def _close_the_books(self) -> None:
         for name, (_, aggregate, heard) in STREAMS.items():
@@ -187,6 +185,11 @@ def row(name: str, **changed: Any) -> Plant:
         evidence.shelves[name].rows = [each._replace(**changed) for each in evidence.shelves[name].rows]
 
     return plant
+
+
+def never_breached(evidence: Evidence) -> None:
+    without("workflow.sla-breached")(evidence)
+    altered("workflow.request-opened", due_at=(NOON + timedelta(seconds=3)).isoformat())(evidence)
 
 
 def mailed_twice(evidence: Evidence) -> None:
@@ -283,6 +286,8 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I3", "number-missing", altered("billing.invoice-issued", number="INV-2026-000002")),
     ("I3", "lines-differ", altered("billing.invoice-issued", net=money("10.11"))),
     ("I3", "total-differs", altered("billing.invoice-issued", total=money("12.03"))),
+    ("I3", "charge-not-billed", altered("billing.invoice-issued", lines=[])),
+    ("I3", "document-differs", altered("billing.invoice-issued", close_no=2)),
     ("I4", "told-twice", again("notifications.message-planned", message_id="m9")),
     ("I4", "not-told", without("notifications.message-planned")),
     ("I4", "not-sent", without("notifications.message-accepted")),
@@ -308,9 +313,13 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I6", "breached-though-resolved", again("workflow.sla-breached", due_at=LATE, emitted_at=LATE)),
     ("I6", "sleeps-too-long", row("workflow", due=NOON)),
     ("I6", "sleeps-too-long", row("workflow", due=NOON, wakes=NOON + timedelta(microseconds=1))),
+    ("I6", "never-breached", never_breached),
     ("I7", "row-is-no-fold", row("approvals", state={"stage": "New"})),
     ("I7", "row-is-no-fold", row("notifications", folded=None)),
     ("I7", "row-is-no-fold", row("approvals", state={}, folded={"added later": None})),
+    ("I7", "row-lost", shelf("workflow", rowless=[Rowless("people", STRANGER, "workflow.person")])),
+    ("I7", "column-is-no-fold", row("workflow", columns={"stage": "New"}, derived={"stage": "Closed"})),
+    ("I7", "child-lost", shelf("workflow", children=[ChildRow("notes", "n1", REQUEST, None, {"note_no": 1})])),
     ("I8", "gap", without("workflow.note-added")),
     ("I8", "gap", swapped),
     ("I8", "number-used-twice", number_given_twice),

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from chassis.clock import utc_now
 from cli.reconcile.heard import Heard
 from cli.reconcile.reading import following
 from testkit.chaos.operations import marker_of
@@ -23,6 +25,8 @@ class Archive:
     """The requests that were made of each intention, by its mark."""
     issued: list[Heard] = field(default_factory=list)
     """Whatever has a number of a series without gaps."""
+    read_at: datetime | None = None
+    """When the last reading began; what was told before that is here."""
     _last: dict[tuple[str, UUID], int] = field(default_factory=dict)
 
     def enter(self, fact: Heard) -> bool:
@@ -69,9 +73,11 @@ class Reading:
         """Read up to the ends of now. Raises KafkaError; the next one goes on where this one was interrupted."""
         if self._more is None:
             self._more = await self._connected.enter_async_context(following(self._bootstrap, self._prefix))
+        began = utc_now()
         async for fact in self._more():
             self._unread.repeats += self.archive.enter(fact)
             self._unread.facts.append(fact)
+        self.archive.read_at = began
         news, self._unread = self._unread, News()
         return news
 

@@ -8,16 +8,29 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from testkit.chaos.evidence import Evidence
-from testkit.chaos.laws import acceptance, approvals, books, clocks, holding, order, privacy, recovering, states
+from testkit.chaos.laws import (
+    acceptance,
+    accounts,
+    approvals,
+    books,
+    clocks,
+    documents,
+    duetimes,
+    holding,
+    order,
+    privacy,
+    recovering,
+    states,
+)
 
 INVARIANTS = {
     "I1": "what was accepted is there, once; what nobody answered is there once or not at all",
     "I2": "nothing refers to a request that does not exist",
-    "I3": "one answer of billing per close; lines, invoice and series add up",
+    "I3": "one answer of billing per close, with every charge until then once; lines, documents and series add up",
     "I4": "one message per cause, recipient and template; no mail twice",
     "I5": "one decision per approval, and the one that was voted",
-    "I6": "one breach per clock, never early, in time, none for what was resolved in time; every timer is armed",
-    "I7": "every row is the fold of its facts",
+    "I6": "one breach per clock, never early, in time, for all that is overdue and nothing else; every timer is armed",
+    "I7": "every row is the fold of its facts, with its columns and the rows beside it; none is missing",
     "I8": "first occurrences are 1..n; everybody has heard all of it",
     "I9": "nobody is shown what is not theirs; what stays inside is on no topic",
     "I11": "recovered within the fault's bound; nothing waits, nothing is due, nothing is unsent after the heal",
@@ -50,11 +63,17 @@ LAWS: dict[str, tuple[Law, ...]] = {
         books.existence,
     ),
     "I2": (acceptance.nothing_from_nothing,),
-    "I3": (books.billing, books.series_have_no_gap, books.invoices_add_up),
+    "I3": (
+        books.billing,
+        books.series_have_no_gap,
+        books.invoices_add_up,
+        accounts.closes_are_billed,
+        documents.stored_as_told,
+    ),
     "I4": (books.messages, books.no_mail_twice),
     "I5": (books.approvals, approvals.one_decision, approvals.as_voted),
-    "I6": (clocks.breaches, clocks.stated_in_time, clocks.wake_ups),
-    "I7": (states.rows_are_folds,),
+    "I6": (clocks.breaches, clocks.stated_in_time, clocks.wake_ups, duetimes.every_breach_is_stated),
+    "I7": (states.rows_are_folds, states.facts_have_rows, states.columns_are_folds, states.children_are_folds),
     "I8": (
         order.no_gaps,
         order.told_is_published,

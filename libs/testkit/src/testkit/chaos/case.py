@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from cli.clients import schemas
+from testkit.chaos.children import of_subjects, tables_of
 from testkit.chaos.evidence import service
 from testkit.chaos.experiment import Result
 from testkit.chaos.site import Site
@@ -47,16 +48,15 @@ def _logs(home: Path, folder: Path) -> None:
 
 
 async def _held(site: Site, subjects: list[UUID]) -> dict[str, Any]:
-    """The rows of every schema about some requests."""
+    """The rows of every schema about some requests, those of child tables among them."""
     held: dict[str, Any] = {}
     async with schemas(site.running()) as visits:
         async for name, connection in visits:
-            tables = dict.fromkeys(_OF_SUBJECT, "subject")
-            tables |= {aggregate.table.name: "id" for aggregate in service(name).aggregates}
-            for table, column in tables.items():
-                rows = await connection.fetch(
-                    f"SELECT row_to_json(t)::text AS row FROM {table} t WHERE {column} = ANY($1)",
-                    subjects,
-                )
+            queries = {table: f"SELECT * FROM {table} WHERE subject = ANY($1)" for table in _OF_SUBJECT}
+            for aggregate in service(name).aggregates:
+                queries[aggregate.table.name] = f"SELECT * FROM {aggregate.table.name} WHERE id = ANY($1)"
+            queries |= {table.name: of_subjects(table) for table in tables_of(service(name))}
+            for table, query in queries.items():
+                rows = await connection.fetch(f"SELECT row_to_json(t)::text AS row FROM ({query}) t", subjects)
                 held[f"{name}.{table}"] = [orjson.loads(row["row"]) for row in rows]
     return held

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, cached_property
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,23 +13,24 @@ import asyncpg
 import orjson
 
 from chassis.aggregate import Aggregate
-from chassis.journal import NewerVersion, to_json
-from chassis.refolding import in_order
+from chassis.journal import to_json
 from chassis.service import Service
 from cli.clients import Where, schemas
 from cli.reconcile.heard import Heard
 from cli.reconcile.ledger import Ledger
 from testkit.chaos.archive import Archive
+from testkit.chaos.children import ChildRow, child_rows
+from testkit.chaos.folds import Folded, Key, fold, of_aggregate, stored_columns
 from testkit.chaos.footprint import Footprint
 from testkit.chaos.operations import Operations
 
 _ROWS = (
-    "SELECT r.id, r.sequence, r.heard::text, r.state::text, w.at FROM {table} r "
+    "SELECT r.*, w.at AS wakes FROM {table} r "
     "LEFT JOIN wake w ON w.subject = r.id AND w.aggregate = '{name}' WHERE r.id = ANY($1)"
 )
 _JOURNAL = (
     "SELECT grp, recorded_at, event_id, topic, type, version, subject, sequence, data::text, personal::text, "
-    "private::text FROM journal WHERE subject = ANY($1) ORDER BY subject, seq"
+    "private::text, occurred_at FROM journal WHERE subject = ANY($1) ORDER BY subject, seq"
 )
 _SUBJECTS = "SELECT DISTINCT subject FROM journal WHERE recorded_at >= $1"
 _CHANGED = "SELECT id FROM {table} WHERE changed_at >= $1"
@@ -51,7 +53,10 @@ _ASTRAY = "SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT 1 FROM ({all}
 
 
 class Row(NamedTuple):
-    """An aggregate's row and what its facts fold to; when it must wake next, and when it will."""
+    """An aggregate's row and what its facts fold to; when it must wake next, and when it will.
+
+    `columns` are what stands beside the state in the row, `derived` what the facts make of them.
+    """
 
     aggregate: str
     subject: UUID
@@ -61,6 +66,17 @@ class Row(NamedTuple):
     folded: Any
     due: datetime | None = None
     wakes: datetime | None = None
+    columns: Mapping[str, Any] = MappingProxyType({})
+    derived: Mapping[str, Any] = MappingProxyType({})
+
+
+class Rowless(NamedTuple):
+    """An aggregate that has facts and no row."""
+
+    aggregate: str
+    subject: UUID
+    type: str
+    """Of the first of its facts."""
 
 
 class Stated(NamedTuple):
@@ -80,6 +96,8 @@ class Shelf:
     """What one service's schema holds."""
 
     rows: list[Row] = field(default_factory=list)
+    rowless: list[Rowless] = field(default_factory=list)
+    children: list[ChildRow] = field(default_factory=list)
     journal: list[Stated] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     letters: list[str] = field(default_factory=list)
@@ -101,8 +119,9 @@ class Evidence:
 
     `issued` is whatever has a number of a series without gaps, of all requests; None: it is among the facts.
     `went_back` is what was seen to go back while the run was watched; `shown` is what somebody was shown whose it is
-    not; `hindered` are the times in which a fault stood in everybody's way. What was held: `before` is when the
-    installation was new, `between` after each of its runs so far, `after` is now.
+    not; `hindered` are the times in which a fault stood in everybody's way; up to `at`, a moment of the database's
+    clock, the topics were read (None: nobody said). What was held: `before` is when the installation was new, `between`
+    after each of its runs so far, `after` is now.
     """
 
     operations: Operations
@@ -113,6 +132,7 @@ class Evidence:
     went_back: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     hindered: Sequence[tuple[datetime, datetime]] = ()
+    at: datetime | None = None
     before: Footprint | None = None
     between: Sequence[Footprint] = ()
     after: Footprint | None = None
@@ -129,6 +149,15 @@ def ledger_of(facts: Iterable[Heard]) -> Ledger:
     for fact in facts:
         ledger.hear(fact)
     return ledger
+
+
+def first_told(facts: Iterable[Heard], *tellers: str) -> dict[UUID, list[Heard]]:
+    """What some services told of each request: each fact once, as it was told first, in the order of its topic."""
+    found: dict[UUID, dict[UUID, Heard]] = {}
+    for fact in facts:
+        if fact.teller in tellers:
+            found.setdefault(fact.subject, {}).setdefault(fact.id, fact)
+    return {subject: sorted(told.values(), key=lambda fact: fact.sequence) for subject, told in found.items()}
 
 
 @cache
@@ -160,7 +189,10 @@ async def gather(
     )
     async with schemas(where) as visits:
         async for name, connection in visits:
-            evidence.shelves[name] = await _shelf(name, connection, list(scope))
+            async with connection.transaction(isolation="repeatable_read", readonly=True):  # all of one moment
+                evidence.shelves[name] = await shelf_of(name, connection, list(scope))
+            now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            evidence.at = now if archive.read_at is None else min(now, archive.read_at)
     return evidence
 
 
@@ -176,7 +208,8 @@ async def touched(where: Where, since: datetime) -> set[UUID]:
     return found
 
 
-async def _shelf(name: str, connection: asyncpg.Connection, scope: list[UUID]) -> Shelf:
+async def shelf_of(name: str, connection: asyncpg.Connection, scope: list[UUID]) -> Shelf:
+    """What a service's schema, through which the connection goes, holds of some subjects."""
     shelf = Shelf(unsent=await connection.fetchval(_UNSENT), due=await connection.fetchval(_DUE))
     shelf.waiting = [f"{r['subject']} {r['reason']} {r['detail']}" for r in await connection.fetch(_WAITING)]
     shelf.letters = [f"{r['reason']} {r['detail']}" for r in await connection.fetch(_LETTERS, POISON)]
@@ -189,9 +222,19 @@ async def _shelf(name: str, connection: asyncpg.Connection, scope: list[UUID]) -
     for entry in await connection.fetch(_JOURNAL, scope):
         shelf.journal.append(_stated(entry))
         by_subject.setdefault(entry["subject"], []).append(entry)
+    derived: dict[Key, tuple[UUID, dict[str, Any]]] = {}
     for aggregate in service(name).aggregates:
         rows = await connection.fetch(_ROWS.format(table=aggregate.table.name, name=aggregate.name), scope)
-        shelf.rows += [_row(aggregate, row, by_subject.get(row["id"], [])) for row in rows]
+        stored = {row["id"]: row for row in rows}
+        facts = {subject: of for subject, entries in by_subject.items() if (of := of_aggregate(aggregate, entries))}
+        for subject in stored.keys() | facts.keys():
+            folded = fold(aggregate, subject, facts.get(subject, ()), by_subject.get(subject, ()))
+            derived |= {place: (subject, values) for place, values in folded.children.items()}
+            if subject in stored:
+                shelf.rows.append(_row(aggregate, stored[subject], folded))
+            else:
+                shelf.rowless.append(Rowless(aggregate.name, subject, facts[subject][0]["type"]))
+    shelf.children = await child_rows(connection, service(name), scope, derived)
     return shelf
 
 
@@ -200,30 +243,12 @@ def _stated(entry: Any) -> Stated:
     return Stated(entry["event_id"], entry["topic"], entry["type"], entry["subject"], entry["sequence"], answer)
 
 
-def _row(aggregate: Aggregate[Any], row: Any, entries: list[Any]) -> Row:
+def _row(aggregate: Aggregate[Any], row: Any, folded: Folded) -> Row:
     state = orjson.loads(row["state"]) if row["state"] else None
-    folded = fold(aggregate, entries)
-    due = None if folded is None else min(aggregate.agenda(folded).values(), default=None)
-    as_json = None if folded is None else orjson.loads(to_json(folded))
+    due = None if folded.state is None else min(aggregate.agenda(folded.state).values(), default=None)
+    as_json = None if folded.state is None else orjson.loads(to_json(folded.state))
     heard = orjson.loads(row["heard"])
-    return Row(aggregate.name, row["id"], row["sequence"], heard, state, as_json, due, row["at"])
-
-
-def _is_read(aggregate: Aggregate[Any], entry: Any) -> bool:
-    """Whether a fact belongs to the aggregate; one of a newer version was put there by a fault and changed no state."""
-    try:
-        return aggregate.codec.reads(entry["type"], entry["version"])
-    except NewerVersion:
-        return False
-
-
-def fold(aggregate: Aggregate[Any], entries: list[Any]) -> Any:
-    """What the facts of one aggregate in the journal add up to; None when there are none."""
-    state = None
-    for entry in in_order(entries):
-        if _is_read(aggregate, entry):
-            fact = aggregate.codec.decode(
-                entry["type"], entry["version"], entry["data"], entry["personal"], entry["private"]
-            )
-            state = aggregate.evolve(state, fact)
-    return state
+    columns = stored_columns(aggregate.table, row)
+    return Row(
+        aggregate.name, row["id"], row["sequence"], heard, state, as_json, due, row["wakes"], columns, folded.columns
+    )
