@@ -166,3 +166,11 @@ async def test_a_clients_position_is_what_its_answers_made_of_it(
     [(place, numbers)] = found.numbers().items()
     assert place == ("tills", COMMANDS, TILL)
     assert stands_at(stood, numbers) == stands
+
+
+async def test_a_command_whose_id_served_another_later_keeps_its_own_answer() -> None:
+    same = new_id()
+    sent = [command(same, None), command(same, None, b'{"line_id": null}')]
+    found = await read_back(sent, [answered(same, None), answered(same, "idempotency-key-reused")])
+    [kept] = found.answered.values()
+    assert (kept.answer, kept.refused) == ("{}", None)

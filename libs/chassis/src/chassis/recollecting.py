@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from chassis import inbound, naming
 from chassis.aggregate import Aggregate
-from chassis.asked import Asked, NumberMissing, Turned, refusal_of
+from chassis.asked import Asked, KeyReused, NumberMissing, Turned, refusal_of
 from chassis.documents import Entry
 from chassis.hearing import Ear
 from chassis.journal import to_json
@@ -209,8 +209,10 @@ class Commands:
         places = await reader.places(await reader.beginning_with(f"{name}.results."))
         async for record in reader.records(places, since):
             body = orjson.loads(record.value)
-            results[UUID(body["command_id"])] = body
             self._published.ids.add(from_headers(record.headers).id)
+            if _slug(body) == KeyReused.slug:  # the id keeps the answer that it has
+                continue
+            results[UUID(body["command_id"])] = body
             if record.timestamp >= restored_to.timestamp() * 1000:
                 lost.add(UUID(body["command_id"]))
         self.topics = await reader.beginning_with(f"{name}.commands.")
@@ -271,6 +273,11 @@ def stands_at(last: int, numbers: Iterable[Number]) -> int:
         if number > last and (not turned or number == last + 1):
             last = number
     return last
+
+
+def _slug(body: Mapping[str, Any]) -> str | None:
+    """What a command was refused for; None when it was not."""
+    return str(body["problem"]["type"]).rpartition("#")[2] if "problem" in body else None
 
 
 def _refusal(problem: Mapping[str, Any]) -> str:
