@@ -81,11 +81,25 @@ def test_a_message_that_fails_asks_for_no_number() -> None:
 def test_what_waits_stays_behind_a_message_that_was_found_to_fail_before_it_was_read() -> None:
     fold = fold_of()
     fold.entries[TILL].blocked = "error"
-    behind = heard(TILL, Add(1), 1, waiting_id=2, waited_since=NOON, behind=True)
+    failing = heard(TILL, toy.Explode(), 1, "failing.things", waiting_id=1, waited_since=NOON)
+    behind = heard(TILL, Add(1), 1, waiting_id=2, waited_since=NOON, behind=(failing,))
     again = heard(TILL, Add(1), 1, "late.things", waiting_id=3, waited_since=NOON)
     assert [fold.take(each).waiting for each in (behind, again)] == [True, True]
     fold.unblock([TILL])
     assert (fold.entries[TILL].blocked, fold.changes.stated) == ("error", [])
+
+
+def test_what_was_found_to_wait_and_is_decided_since_holds_up_nothing() -> None:
+    """Another process has decided the first meanwhile and left the second for later: that is tried, not put to rest."""
+    first, second, third = (heard(TILL, toy.Explode(), n, waiting_id=n, waited_since=NOON) for n in (1, 2, 3))
+    fold = fold_of()
+    fold.entries[TILL].heard = {"other.things": 1}
+    waiting = [fold.take(replace(each, behind=(first,))).waiting for each in (second, third)]
+    assert waiting == [True, True]
+    assert [(wait.reason, wait.next_at is None) for wait in fold.changes.still_waiting] == [
+        ("error", False),
+        ("behind", True),
+    ]
 
 
 def test_a_heard_refusal_moves_the_position_and_nothing_else() -> None:

@@ -187,8 +187,8 @@ class Fold(Generic[S]):
                 return self._told(entry, asked, NumberUsed(f"number {asked.sequence} was used before"))
             self._settle_waiting(asked)
             return Outcome(asked.subject, duplicate=True)
-        if asked.behind:
-            self._stuck.add((entry.subject, None))
+        if not all(each.is_decided(entry.heard) for each in asked.behind):
+            self._stick(asked, None)
         place = entry.subject, asked.stream
         if place in self._early or self._stuck & {(entry.subject, None), place}:
             return self._behind(entry, asked)
