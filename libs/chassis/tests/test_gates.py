@@ -10,17 +10,18 @@ import pytest
 import pytest_asyncio
 
 from chassis.agenda import Agenda
-from chassis.asked import Asked
+from chassis.asked import Asked, Outcome
 from chassis.clock import utc_now
 from chassis.database import Database, Unavailable
 from chassis.decider import Decider
 from chassis.documents import Documents
 from chassis.races import Lost
-from chassis.waiting import envelope, headers, retry
+from chassis.waiting import envelope, headers, of_subject, retry
 from chassis.writing import Writer
-from testkit import toy
+from testkit import toy, toywaiting
 from testkit.eventually import eventually
-from testkit.toy import TILLS, Add, CountAt, Name, Receipt, Unname, asked, heard
+from testkit.toy import TILLS, Add, CountAt, Explode, Name, Receipt, Unname, asked, heard
+from testkit.toywaiting import remembered
 
 pytestmark = pytest.mark.servers
 
@@ -126,6 +127,29 @@ async def test_what_waits_behind_a_fact_that_can_never_be_written_waits_on_and_o
     assert rows[0]["attempts"] == 1
     (row,) = await database.read(f"SELECT blocked FROM tills WHERE id = '{spoilt}'")
     assert row["blocked"] == "error"
+
+
+async def test_what_another_sweep_decides_while_this_one_looks_for_its_fault_holds_up_nothing(
+    database: Database, decider: Decider[toy.Till], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoilt = await contradicted(database, decider)
+    facts = [heard(spoilt, Unname("x"), 1), heard(spoilt, Explode(), 2), heard(spoilt, Add(1), 3)]
+    await decider.handle_batch([remembered(each) for each in facts])
+    failed = decider._failed
+
+    async def waiting() -> list[Asked]:
+        return [toywaiting.revive(row) for row in await of_subject(database, "tills", spoilt)]
+
+    async def mended_meanwhile(first: Asked, error: Exception) -> Outcome:
+        outcome = await failed(first, error)
+        await database.execute("INSERT INTO claims (claim, subject) VALUES ('name:x', $1)", spoilt)
+        await toy.decider(database).handle_batch(await waiting())
+        return outcome
+
+    monkeypatch.setattr(decider, "_failed", mended_meanwhile)
+    await decider.handle_batch(await waiting())
+    rows = await database.read("SELECT sequence, next_at IS NULL AS rests FROM waiting ORDER BY id")
+    assert [tuple(row) for row in rows] == [(2, False), (3, True)]
 
 
 async def test_what_another_has_settled_meanwhile_is_asked_anew_and_not_taken_for_a_fault(

@@ -7,19 +7,23 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
+from chassis.clients import Client
 from chassis.decision import record
+from chassis.ids import new_id
 from chassis.journal import Codec
-from chassis.recollecting import Own
+from chassis.recollecting import Commands, Own, stands_at
 from chassis.rewinding import Published
 from chassis.service import Service
 from contracts import workflow
+from contracts.billing import RemoveCharge
 from testkit import toy
 from testkit.streams import body, headers
-from testkit.toyhearing import WORKFLOW
+from testkit.toyhearing import BILLING, WORKFLOW
 
 TILL = UUID(int=7)
 NOTE = workflow.NoteAdded(note_id=UUID(int=8), note_no=3)
@@ -90,3 +94,83 @@ async def test_what_somebody_else_wrote_there_is_passed_over(strange: Any, reaso
         subjects, ids = await told(strange, said(id=UUID(int=9)))
     assert (subjects, ids) == ([TILL], {UUID(int=9)})
     assert [line["reason"] for line in lines] == [reason]
+
+
+# -- clients' commands -------------------------------------------------------------------------------------------
+
+GOOD = orjson.dumps({"line_id": str(NOTE.note_id)})
+COMMANDS, RESULTS = "billing.commands.erp", "billing.results.erp"
+
+
+class Exchange:
+    """A client's pair of topics, read back: commands as they were sent, answers as they were given."""
+
+    def __init__(self, **topics: Sequence[Any]) -> None:
+        self._topics = topics
+
+    async def beginning_with(self, start: str) -> list[str]:
+        return [name for name in (COMMANDS, RESULTS) if name.startswith(start)]
+
+    async def places(self, topics: Sequence[str]) -> list[TopicPartition]:
+        return [TopicPartition(f"t.{topic}", 0) for topic in topics]
+
+    async def records(self, places: Sequence[TopicPartition], since: datetime | None) -> AsyncIterator[Any]:
+        for place in places:
+            for each in self._topics[place.topic.split(".")[2]]:
+                yield each
+
+
+def command(identifier: UUID, number: int | None, value: bytes = GOOD) -> Any:
+    said = headers("", RemoveCharge, TILL, number, id=identifier, source="/elsewhere")  # type: ignore[arg-type]
+    return SimpleNamespace(
+        topic=f"t.{COMMANDS}", partition=0, offset=5, timestamp=0, value=value, key=str(TILL).encode(), headers=said
+    )
+
+
+def answered(identifier: UUID, slug: str | None) -> Any:
+    problem = {"problem": {"type": f"/problems#{slug}", "status": 409}} if slug else {"answer": {}}
+    value = orjson.dumps({"command_id": identifier, "subject": TILL, **problem})
+    return SimpleNamespace(timestamp=0, value=value, headers=headers("t", NOTE, TILL, 1))
+
+
+async def read_back(commands: Sequence[Any], results: Sequence[Any]) -> Commands:
+    async def get(name: str) -> Client:
+        return Client(name, frozenset({"tills:write"}))
+
+    runtime = SimpleNamespace(
+        prefix="t", name="billing", service=BILLING, clients=SimpleNamespace(get=get),
+        settings=SimpleNamespace(body_limit=1000),
+    )  # fmt: skip
+    found = Commands(runtime, Published())  # type: ignore[arg-type]
+    await found.read(Exchange(commands=commands, results=results), SINCE, SINCE)  # type: ignore[arg-type]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("stood", "said", "stands"),
+    [
+        (3, [(4, None), (5, None), (9, "number-missing")], 5),
+        (3, [(4, None), (5, "not-enough"), (4, "number-used")], 5),
+        (4, [(5, None), (6, "invalid"), (7, "invalid")], 7),
+        (3, [(6, "invalid"), (4, None), (5, None)], 5),
+        (5, [(3, None), (9, "invalid")], 5),
+    ],
+)
+async def test_a_clients_position_is_what_its_answers_made_of_it(
+    stood: int, said: list[tuple[int, str | None]], stands: int
+) -> None:
+    ids = [new_id() for _ in said]
+    sent = [command(each, n, b"{}" if slug == "invalid" else GOOD) for each, (n, slug) in zip(ids, said, strict=True)]
+    told = [answered(each, slug) for each, (_, slug) in zip(ids, said, strict=True)]
+    found = await read_back(sent[::-1], told)
+    [(place, numbers)] = found.numbers().items()
+    assert place == ("tills", COMMANDS, TILL)
+    assert stands_at(stood, numbers) == stands
+
+
+async def test_a_command_whose_id_served_another_later_keeps_its_own_answer() -> None:
+    same = new_id()
+    sent = [command(same, None), command(same, None, b'{"line_id": null}')]
+    found = await read_back(sent, [answered(same, None), answered(same, "idempotency-key-reused")])
+    [kept] = found.answered.values()
+    assert (kept.answer, kept.refused) == ("{}", None)

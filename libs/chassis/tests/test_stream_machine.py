@@ -9,7 +9,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -31,7 +31,7 @@ from chassis.folding import UNKNOWN_FOR, Fold
 from chassis.reading import Loaded, Reading
 from testkit import toy
 from testkit.deciding import NOON
-from testkit.toy import Add, Explode, Take, heard
+from testkit.toy import NAMESPACE, Add, Explode, Take, heard
 
 TILL = UUID(int=7)
 STREAMS = ("late.things", "early.things")
@@ -42,6 +42,8 @@ MESSAGES: dict[str, Any] = {
     "fails once": Explode(1),
     "fails twice": Explode(2),
 }
+COMMANDS = "toy.commands.erp"
+"""What a client numbers: what it leaves out never comes."""
 
 
 @dataclass
@@ -91,11 +93,17 @@ class Store:
             if row.n not in written and row.reason in WOKEN:
                 written.add(row.n)
                 row.next_at = fold.now
-        for row in was_there if any(wait.reason == "behind" for wait in changes.still_waiting) else ():
-            if row.n not in written and row.next_at is not None:
+        resting = {wait.asked.stream for wait in changes.still_waiting if wait.reason == "behind"}
+        for row in was_there if resting else ():
+            rests = row.asked.stream in resting or fold.holds_up(TILL)
+            if rests and row.n not in written and row.next_at is not None:
                 row.reason, row.next_at = "behind", None
         self.stated += [each.asked for each in changes.stated if each.first]
         self.dead += [asked for asked, _ in changes.dead]
+
+    def facts(self) -> list[Row]:
+        """What waits of what was heard."""
+        return [row for row in self.waiting if row.asked.reply_to is None]
 
     def in_order(self) -> list[Asked]:
         """What waits, as the sweep reads it: streams by their oldest row, each in its order."""
@@ -107,12 +115,14 @@ class Store:
 
 def _holds_up(fold: Fold[toy.Till], asked: Asked) -> bool:
     """Whether what was just decided to wait lets nothing of its request pass, whatever stream that comes on."""
+    if asked.reply_to is not None:
+        return False
     waits = [wait for wait in fold.changes.waits + fold.changes.still_waiting if wait.asked.id == asked.id]
     return any(wait.reason == "error" or (wait.reason == "gap" and asked.waiting_id is not None) for wait in waits)
 
 
 class StreamMachine(RuleBasedStateMachine):
-    """Two producers, and a consumer whose process may die between deciding and writing."""
+    """Two producers, a client that numbers as it likes, and a consumer that may die between deciding and writing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,6 +130,7 @@ class StreamMachine(RuleBasedStateMachine):
         self.now = NOON
         self.store = Store()
         self.told: dict[str, list[Asked]] = {stream: [] for stream in STREAMS}
+        self.commands = 0
         self.documents = Documents(Database("postgresql://nowhere"))
         self.read: list[Asked] = []
         """What a sweep has read and not decided yet."""
@@ -148,11 +159,26 @@ class StreamMachine(RuleBasedStateMachine):
         after = self.store.row.heard.get(stream, 0)
         self.decide(self.told[stream][after : after + many])
 
-    @precondition(lambda self: any(row.reason == "gap" for row in self.store.waiting))
+    @rule(ahead=st.integers(0, 3), kind=st.sampled_from(["add", "refused", "fails twice"]))
+    def a_client_commands(self, ahead: int, kind: str) -> None:
+        """Under the number that is next, one used before, or one before which others are missing."""
+        self.commands += 1
+        number = max(1, self.store.row.heard.get(COMMANDS, 0) + ahead)
+        identifier = uuid5(NAMESPACE, f"command/{self.commands}")
+        self.decide(
+            [
+                toy.asked(
+                    TILL, MESSAGES[kind], id=identifier, at=NOON, stream=COMMANDS, sequence=number, record=b"{}",
+                    reply_to="erp",
+                )
+            ]
+        )  # fmt: skip
+
+    @precondition(lambda self: any(row.reason == "gap" for row in self.store.facts()))
     @rule(data=st.data())
     def a_gap_is_resent(self, data: st.DataObject) -> None:
         """What lies after the position comes again, all of it, however much of it waits already."""
-        stream = data.draw(st.sampled_from([row.asked.stream for row in self.store.waiting if row.reason == "gap"]))
+        stream = data.draw(st.sampled_from([row.asked.stream for row in self.store.facts() if row.reason == "gap"]))
         assert stream is not None
         self.decide(self.told[stream][self.store.row.heard.get(stream, 0) :])
 
@@ -212,7 +238,7 @@ class StreamMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_stream_is_decided_once_and_in_its_order(self) -> None:
-        for stream in STREAMS:
+        for stream in (*STREAMS, COMMANDS):
             for over in (self.store.stated, self.store.dead):
                 numbers = [one.sequence or 0 for one in over if one.stream == stream]
                 assert numbers == sorted(set(numbers))
@@ -241,22 +267,25 @@ class StreamMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_waits_is_tried_again_by_itself(self) -> None:
-        assert not self.store.waiting or any(row.next_at is not None for row in self.store.waiting)
+        for waiting in (self.store.waiting, self.store.facts()):
+            assert not waiting or any(row.next_at is not None for row in waiting)
 
     @invariant()
-    def what_is_blocked_has_something_that_waits(self) -> None:
-        assert self.store.row.blocked is None or self.store.waiting
+    def what_is_blocked_has_a_fact_that_waits(self) -> None:
+        """What a client sends, or leaves out, holds up nobody else."""
+        assert self.store.row.blocked is None or self.store.facts()
 
     def teardown(self) -> None:
         """In the end all of it is decided, and nothing waits."""
-        for _ in range(5 + 3 * sum(len(told) for told in self.told.values())):
+        for _ in range(5 + 3 * (self.commands + sum(len(told) for told in self.told.values()))):
             if not self.store.waiting and all(self.over(stream) for stream in STREAMS):
                 break
             for stream in STREAMS:
                 self.the_next_ones_arrive(stream, 100)
             self.time_passes(60.0)
             self.a_sweep(dies=False)
-        assert self.store.row.heard == {stream: len(told) for stream, told in self.told.items() if told}
+        heard = {stream: number for stream, number in self.store.row.heard.items() if stream != COMMANDS}
+        assert heard == {stream: len(told) for stream, told in self.told.items() if told}
         assert (self.store.waiting, self.store.row.blocked) == ([], None)
 
 

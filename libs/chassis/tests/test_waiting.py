@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from chassis import failpoints
 from chassis.agenda import Agenda
+from chassis.asked import Asked
 from chassis.clock import utc_now
 from chassis.database import Database
 from chassis.decider import Decider
@@ -253,6 +254,48 @@ async def test_of_what_lies_beyond_a_gap_only_the_first_is_tried_again(database:
     await decider.handle_batch([stream[1]])
     assert await flows(database, till)
     assert await total(database, till) == 4
+
+
+def command(till: UUID, number: int) -> Asked:
+    """A client's numbered command."""
+    return remembered(heard(till, Add(10), number, "toy.commands.erp", reply_to="erp"))
+
+
+async def test_what_waits_of_a_client_holds_up_no_fact_and_leaves_nothing_behind(database: Database) -> None:
+    till, unknown, decider = uuid4(), uuid4(), toy.decider(database)
+    await decider.handle(asked(till, Add(1)))
+    await decider.handle_batch([command(each, n) for each in (till, unknown) for n in (2, 3)])
+    for number in (1, 2):
+        (outcome,) = await decider.handle_batch([heard(till, Add(1), number)])
+        assert not outcome.waiting
+    await database.execute("UPDATE waiting SET next_at = clock_timestamp(), first_at = first_at - interval '60 s'")
+    assert await flows(database, till)
+    assert await database.read("SELECT 1 FROM waiting") == []
+    assert await total(database, till) == 3
+    assert await total(database, unknown) is None
+    assert await database.read("SELECT 1 FROM tills WHERE id = $1", unknown) == []
+
+
+async def test_a_fact_that_comes_to_wait_while_a_clients_commands_are_tried_does_not_rest_behind_them(
+    database: Database,
+) -> None:
+    till, decider = uuid4(), toy.decider(database)
+    await decider.handle(asked(till, Add(1)))
+    await decider.handle_batch([command(till, n) for n in (2, 3)])
+    read = [revive(row) for row in await of_subject(database, "tills", till)]
+    await decider.handle_batch([remembered(heard(till, Explode(times=1), 1))])
+    await decider.handle_batch(read)
+    assert (await rested(database, till))[-1] == ("error", 1, False)
+
+    async def decided() -> bool:
+        await agenda(database).sweep()
+        return len(await history(database, till)) == 2
+
+    await eventually(decided)
+    assert [(reason, rests) for reason, _, rests in await rested(database, till)] == [("gap", False), ("behind", True)]
+    await decider.handle_batch([command(till, 1)])
+    assert await flows(database, till)
+    assert await total(database, till) == 31
 
 
 async def test_what_was_never_received_is_not_skipped_over_whatever_waits_before_it(

@@ -157,11 +157,14 @@ DUE_NOW = Part(
 BEHIND = Part(
     "behind",
     "UPDATE waiting SET reason = 'behind', next_at = NULL WHERE aggregate = {0}::text AND subject = ANY({1}::uuid[]) "
+    "AND stream = ANY(coalesce({2}::text[], ARRAY[stream])) "
     "AND stream IS NOT NULL AND coalesce(next_at, 'infinity') < 'infinity' RETURNING 1",
-    2,
+    3,
     counted=False,
 )
-"""Rests what waits behind the first of its request. It runs last: what another part has written stays as written.
+"""Rests what waits behind the first of its request: on these streams, or (NULL) on all of them.
+
+It runs last: what another part has written stays as written.
 
 Written so that it goes by the subject, and never through all that is due.
 """

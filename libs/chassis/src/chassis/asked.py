@@ -1,5 +1,6 @@
 """What goes into a decider and what comes out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -102,13 +103,17 @@ class Asked:
     waiting_id: int | None = None
     waited_since: datetime | None = None
     attempts: int = 0
-    behind: bool = False
-    """Whether an earlier fact of its request was found to wait after this one was read: it waits on behind that."""
+    behind: tuple["Asked", ...] = ()
+    """Facts before it that were found to wait after it was read: it waits on behind each that is not decided since."""
 
     @property
     def next_hop(self) -> int:
         """How many causes lie before what this message causes; no more than a reader takes."""
         return min(self.hop + 1, MAX_HOP)
+
+    def is_decided(self, heard: Mapping[str, int]) -> bool:
+        """Whether its stream's position has come to it, or gone past it."""
+        return self.stream is not None and (self.sequence or 0) <= heard.get(self.stream, 0)
 
     def made_at(self) -> datetime:
         """The message's own time, fixed at the first call."""

@@ -106,16 +106,7 @@ async def letters_of(
 ) -> list[tuple[UUID | None, asyncpg.Record]]:
     """Dead letters of one request with the ids of the facts they were, those put away too, the latest first."""
     rows = await database.read(_LETTERS, list(topics), partition, subject, LETTERS)
-    return [(_event_id(row["headers"]), row) for row in rows]
-
-
-def _event_id(text: str | None) -> UUID | None:
-    """The `ce_id` among kept headers."""
-    said = {name: value for name, value in deadletters.kept_headers(text) if value is not None}
-    try:
-        return UUID(said["ce_id"].decode())
-    except (KeyError, ValueError):
-        return None
+    return [(deadletters.event_id(row["headers"]), row) for row in rows]
 
 
 def body_of(row: asyncpg.Record) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Records that belong to no request which could wait for them: kept whole, told to operators, resolved by them."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
@@ -32,6 +32,9 @@ _RESOLVE = (
     "UPDATE dead_letters SET resolved_at = clock_timestamp(), resolution = $2 "
     "WHERE id = $1 AND resolved_at IS NULL RETURNING id"
 )
+_OPEN = "SELECT id, headers::text AS headers FROM dead_letters WHERE subject = ANY($1::uuid[]) AND resolved_at IS NULL"
+_RECOVERED = "UPDATE dead_letters SET resolved_at = clock_timestamp(), resolution = $2 WHERE id = ANY($1::bigint[])"
+RECOVERED = "decided after the backup, as what was told since shows"
 
 
 class Letter(NamedTuple):
@@ -74,6 +77,14 @@ async def resolve(database: Database, letter: int, reason: str) -> bool:
     return bool(await database.read(_RESOLVE, letter, reason))
 
 
+async def recovered(connection: asyncpg.Connection, subjects: Sequence[UUID], causes: Collection[UUID]) -> None:
+    """Put away the letters of these requests that were the cause of something told since: redelivered, and decided."""
+    open_ = await connection.fetch(_OPEN, subjects)
+    decided = [row["id"] for row in open_ if event_id(row["headers"]) in causes]
+    if decided:
+        await connection.execute(_RECOVERED, decided, RECOVERED)
+
+
 def of_refused(asked: Asked, refused: Refused) -> Letter | None:
     """The letter of a heard fact that was refused; None for what never was a record."""
     origin = asked.origin
@@ -92,6 +103,15 @@ def kept_headers(text: str | None) -> list[tuple[str, bytes | None]]:
     kept = orjson.loads(text) if text else []
     pairs = [(each["name"], each["value"]) if isinstance(each, dict) else each for each in kept]
     return [(name, base64.b64decode(value) if value is not None else None) for name, value in pairs]
+
+
+def event_id(text: str | None) -> UUID | None:
+    """The `ce_id` among kept headers."""
+    said = {name: value for name, value in kept_headers(text) if value is not None}
+    try:
+        return UUID(said["ce_id"].decode())
+    except (KeyError, ValueError):
+        return None
 
 
 def _headers_json(record: Any) -> list[dict[str, str | None]]:

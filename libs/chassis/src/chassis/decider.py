@@ -256,9 +256,9 @@ class Decider(Generic[S]):
         for outcome in first:
             if isinstance(outcome.error, Unavailable | UnknownOutcome):
                 return [*first, *(Outcome(asked.subject, error=outcome.error) for asked in second)]
-        waits = {o.subject for asked, o in zip(batch, first, strict=False) if o.waiting and asked.stream is not None}
-        for asked in second:
-            asked.behind = asked.behind or (asked.waiting_id is not None and asked.subject in waits)
+        waits = [each for each, o in zip(batch, first, strict=False) if o.waiting and each.stream and not each.reply_to]
+        for asked in (each for each in second if each.waiting_id is not None):
+            asked.behind += tuple(each for each in waits if each.subject == asked.subject)
         return [*first, *await self._rest(second, self._handle(second))]
 
     async def _failed(self, asked: Asked, error: Exception) -> Outcome:

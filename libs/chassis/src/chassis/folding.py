@@ -64,7 +64,9 @@ class Fold(Generic[S]):
         self.draws = Numbers(drawn)
         self._answered: dict[UUID, tuple[bytes | None, Outcome]] = {}
         self._stuck: set[tuple[UUID, str | None]] = set()
-        """What must wait behind an earlier message: a subject with one stream, or (None) with all of them."""
+        """What must wait behind an earlier fact: a subject with one stream, or (None) with all of them."""
+        self._early: set[tuple[UUID, str]] = set()
+        """Subjects with a client's numbering of which a command waits: what it numbered after that waits as well."""
 
     # -- one message ---------------------------------------------------------------------------------------------
 
@@ -185,9 +187,10 @@ class Fold(Generic[S]):
                 return self._told(entry, asked, NumberUsed(f"number {asked.sequence} was used before"))
             self._settle_waiting(asked)
             return Outcome(asked.subject, duplicate=True)
-        if asked.behind:
-            self._stuck.add((entry.subject, None))
-        if self._stuck & {(entry.subject, None), (entry.subject, asked.stream)}:
+        if not all(each.is_decided(entry.heard) for each in asked.behind):
+            self._stick(asked, None)
+        place = entry.subject, asked.stream
+        if place in self._early or self._stuck & {(entry.subject, None), place}:
             return self._behind(entry, asked)
         blocked = entry.blocked if asked.waiting_id is None and not entry.waits_elsewhere(asked.stream) else None
         if blocked is not None and blocked != f"gap:{asked.stream}":
@@ -203,16 +206,20 @@ class Fold(Generic[S]):
         detail = f"{asked.stream} jumped from {last} to {asked.sequence}"
         if asked.reply_to is not None and self._waited(asked):
             return self._told(entry, asked, NumberMissing(f"number {last + 1} has not come"))
-        if entry.blocked is None or asked.waiting_id is not None:
+        if asked.reply_to is not None:
+            entry.touched |= entry.was.exists  # whoever fills the gap meanwhile comes first
+        elif entry.blocked is None or asked.waiting_id is not None:
             self._block(entry, f"gap:{asked.stream}")
         self._wait(asked, "gap", detail, self.now + GAP_RETRY)
         if asked.waiting_id is not None:
-            self._stuck.add((entry.subject, None))
+            self._stick(asked, None)
         return Outcome(asked.subject, waiting=True, gap=(asked.stream, last) if asked.reply_to is None else None)
 
     def _told(self, entry: Entry[S], asked: Asked, refused: Refused) -> Outcome:
         """Refuse a client's command for its number; the position stays."""
         self._settle_waiting(asked)
+        if asked.waiting_id is not None:
+            self.changes.due_now.add(entry.subject)  # what rests behind it
         outcome = Outcome(asked.subject, b"", entry.edit_version, entry.sequence, refused=refused)
         self._answer(asked, outcome)
         return outcome
@@ -220,17 +227,29 @@ class Fold(Generic[S]):
     def _behind(self, entry: Entry[S], asked: Asked) -> Outcome:
         """Let a message rest until what it waits for is decided: only that is tried again, and wakes it."""
         self._wait(asked, "behind", "an earlier message of this request waits", None)
-        entry.touched = True
+        entry.touched |= entry.was.exists
         return Outcome(asked.subject, waiting=True)
 
     def _block(self, entry: Entry[S], why: str | None) -> None:
         entry.blocked = why
         entry.touched = True
 
+    def _stick(self, asked: Asked, only: str | None) -> None:
+        """Let what comes behind a message that waits wait as well: behind a client's command its later numbers alone.
+
+        A client may never send what its command waits for, and need not be the request's.
+        """
+        if asked.reply_to is not None and asked.stream is not None:
+            self._early.add((asked.subject, asked.stream))
+        else:
+            self._stuck.add((asked.subject, only))
+
     def _heard(self, entry: Entry[S], asked: Asked) -> None:
         if asked.stream is not None and asked.sequence is not None:
             entry.heard = {**entry.heard, asked.stream: asked.sequence}
             entry.touched = True
+            if asked.reply_to is not None:
+                self.changes.due_now.add(entry.subject)  # its next number may wait: no mark in the row says so
 
     # -- what cannot be decided ----------------------------------------------------------------------------------
 
@@ -265,8 +284,9 @@ class Fold(Generic[S]):
         self._wait(asked, reason, detail, next_at)
         if asked.stream is not None and entry.was.broken is None:
             only = asked.stream if reason == "unknown" and entry.state is None else None
-            self._block(entry, f"{UNKNOWN}{only}" if only else reason)
-            self._stuck.add((entry.subject, only))
+            if asked.reply_to is None:
+                self._block(entry, f"{UNKNOWN}{only}" if only else reason)
+            self._stick(asked, only)
         return Outcome(asked.subject, waiting=True)
 
     def _wait(self, asked: Asked, reason: str, detail: str, next_at: datetime | None) -> None:
@@ -290,6 +310,10 @@ class Fold(Generic[S]):
                 self.changes.due_now.add(subject)
 
     # -- what the write needs ------------------------------------------------------------------------------------
+
+    def holds_up(self, subject: UUID) -> bool:
+        """Whether a fact of a request waits that all of its streams must wait for."""
+        return (subject, None) in self._stuck
 
     def touched(self) -> list[Entry[S]]:
         """The aggregates to save, in the order in which everybody locks them."""

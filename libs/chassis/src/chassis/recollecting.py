@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from chassis import inbound, naming
 from chassis.aggregate import Aggregate
-from chassis.asked import Asked
+from chassis.asked import Asked, KeyReused, NumberMissing, Turned, refusal_of
 from chassis.documents import Entry
 from chassis.hearing import Ear
 from chassis.journal import to_json
@@ -197,6 +197,7 @@ class Commands:
     def __init__(self, runtime: "Runtime", published: Published) -> None:
         self._runtime = runtime
         self.answered: dict[UUID, Answered] = {}
+        """In the order in which they were answered, as far as they are for the same subject."""
         self._published = published
         self.topics: list[str] = []
         self._aggregates: dict[UUID, str] = {}
@@ -208,8 +209,10 @@ class Commands:
         places = await reader.places(await reader.beginning_with(f"{name}.results."))
         async for record in reader.records(places, since):
             body = orjson.loads(record.value)
-            results[UUID(body["command_id"])] = body
             self._published.ids.add(from_headers(record.headers).id)
+            if _slug(body) == KeyReused.slug:  # the id keeps the answer that it has
+                continue
+            results[UUID(body["command_id"])] = body
             if record.timestamp >= restored_to.timestamp() * 1000:
                 lost.add(UUID(body["command_id"]))
         self.topics = await reader.beginning_with(f"{name}.commands.")
@@ -219,6 +222,7 @@ class Commands:
         if not lost <= self.answered.keys():
             async for record in reader.records(places, None):
                 await self._command(record, results)
+        self.answered = {each: self.answered[each] for each in results if each in self.answered}
 
     async def _command(self, record: Any, results: Mapping[UUID, Any]) -> None:
         runtime = self._runtime
@@ -244,15 +248,36 @@ class Commands:
         found = self.answered.get(command)
         return None if found is None or found.asked.command is None else found.asked.command["client"]
 
-    def positions(self) -> dict[tuple[str, str, UUID], int]:
-        """The highest answered number by table, numbering and subject."""
-        found: dict[tuple[str, str, UUID], int] = {}
+    def numbers(self) -> dict[tuple[str, str, UUID], list["Number"]]:
+        """The numbers of answered commands by table, numbering and subject."""
+        found: dict[tuple[str, str, UUID], list[Number]] = {}
         for identifier, each in self.answered.items():
             asked, table = each.asked, self._aggregates.get(identifier)
-            if table is not None and asked.stream is not None and asked.sequence is not None:
-                place = table, asked.stream, asked.subject
-                found[place] = max(asked.sequence, found.get(place, 0))
+            missed = each.refused is not None and refusal_of(each.refused).slug == NumberMissing.slug
+            if table is not None and asked.stream is not None and asked.sequence is not None and not missed:
+                number = Number(asked.sequence, turned=isinstance(asked.message, Turned))
+                found.setdefault((table, asked.stream, asked.subject), []).append(number)
         return found
+
+
+class Number(NamedTuple):
+    """The number of an answered command; `turned` says that it was refused before any decision."""
+
+    number: int
+    turned: bool
+
+
+def stands_at(last: int, numbers: Iterable[Number]) -> int:
+    """The position after these commands: one that was refused before any decision moved it only in its turn."""
+    for number, turned in numbers:
+        if number > last and (not turned or number == last + 1):
+            last = number
+    return last
+
+
+def _slug(body: Mapping[str, Any]) -> str | None:
+    """What a command was refused for; None when it was not."""
+    return str(body["problem"]["type"]).rpartition("#")[2] if "problem" in body else None
 
 
 def _refusal(problem: Mapping[str, Any]) -> str:

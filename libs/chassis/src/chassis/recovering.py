@@ -36,6 +36,7 @@ MARGIN = timedelta(hours=1)
 """How long before the restored moment the topics are read from: what is known is passed over."""
 _BATCH = 100
 _TOMBSTONES = "UPDATE documents SET erased_at = NULL WHERE doc IS NULL AND kind IN ('contact', 'person')"
+_LAST = "SELECT coalesce((heard ->> $2)::bigint, 0) FROM {table} WHERE id = $1"
 _POSITION = (
     "UPDATE {table} SET version = version + 1, "
     "heard = (heard::jsonb || jsonb_build_object($2::text, $3::bigint))::json "
@@ -160,8 +161,11 @@ class Recovery:
         self.report.commands = len(self._commands.answered)
         async with self._runtime.database.begin(lock_timeout="30s") as connection:
             await rewriting.remember(connection, self._commands.answered.values())
-            for (table, stream, subject), number in self._commands.positions().items():
-                await connection.execute(_POSITION.format(table=table), subject, stream, number)
+            for (table, stream, subject), numbers in self._commands.numbers().items():
+                last = await connection.fetchval(_LAST.format(table=table), subject, stream)
+                if last is not None:
+                    number = recollecting.stands_at(last, numbers)
+                    await connection.execute(_POSITION.format(table=table), subject, stream, number)
 
     # -- what stands around them ---------------------------------------------------------------------------------
 

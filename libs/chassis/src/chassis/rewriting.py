@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from chassis import applying
+from chassis import applying, deadletters
 from chassis.aggregate import Aggregate
 from chassis.applying import Filled, apply_statement, child_part, columns_of, save_part
 from chassis.asked import Asked
@@ -77,6 +77,7 @@ async def write(
     causes = [line.causation_id for pen in pens for line in pen.lines if line.causation_id is not None]
     subjects = [pen.subject for pen in pens]
     await connection.execute(_DECIDED, subjects, [to_json(pen.heard) for pen in pens], causes)
+    await deadletters.recovered(connection, subjects, set(causes))
     await connection.execute(_WAKE, subjects)
     await connection.execute(_UNBLOCK.format(table=aggregate.table.name), subjects)
 

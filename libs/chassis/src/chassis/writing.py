@@ -180,7 +180,10 @@ class Writer:
         if changes.due_now:
             parts.append(Filled(applying.DUE_NOW, [sorted(changes.due_now)]))
         if resting:
-            parts.append(Filled(applying.BEHIND, [name, sorted({wait.asked.subject for wait in resting})]))
+            subjects = sorted({wait.asked.subject for wait in resting})
+            streams = sorted({str(wait.asked.stream) for wait in resting})
+            whole = any(fold.holds_up(subject) for subject in subjects)
+            parts.append(Filled(applying.BEHIND, [name, subjects, None if whole else streams]))
         if changes.dead:
             parts.append(Filled(applying.DEAD, columns_of([self._dead_row(asked, why) for asked, why in changes.dead])))
         return parts
