@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import MetaData, Table
 
-from chassis import failpoints
+from chassis import clock, failpoints
 from chassis.agenda import Agenda
 from chassis.clock import utc_now
 from chassis.database import Database, Unavailable
@@ -198,6 +198,25 @@ async def test_a_timer_that_the_database_refuses_backs_off_and_starves_nobody(da
     (row,) = await database.read("SELECT subject, at, clock_timestamp() AS now FROM wake")
     assert row["subject"] == bad
     assert row["at"] > row["now"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_what_the_database_refuses_rests_by_the_databases_clock_however_wrong_the_processs_is(
+    hours: int, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = uuid4()
+    await toy.decider(database).handle_batch([asked(till, Add(1)), asked(till, CountAt(utc_now()))])
+    await database.execute("ALTER TABLE tills ADD CHECK (version < 2)")
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    monkeypatch.setattr(clock, "datetime", Wrong)
+    await agenda(database).sweep()
+    (row,) = await database.read("SELECT at - clock_timestamp() AS ahead FROM wake")
+    assert timedelta(seconds=0) < row["ahead"] <= timedelta(seconds=1)
 
 
 async def test_a_sweep_passes_over_what_somebody_has_in_hand_and_fires_the_rest(database: Database) -> None:
