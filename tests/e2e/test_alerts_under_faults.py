@@ -28,6 +28,7 @@ from testkit.chaos.operators import Locked
 from testkit.chaos.poison import Poisoned
 from testkit.chaos.servers import ServerFrozen
 from testkit.chaos.site import Site
+from testkit.chaos.skewed import Skewed, missing
 from testkit.promtool import assert_answers, promtool
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +114,14 @@ PHASES = (
         ],
         [*REFUSED, *LONGER, SLOW, WAITS, Alert("RelayStuck")],
     ),
-    Phase("next-versions", None, 6, [*DEAD, WAITS, replace(FAILED, window="3d")], [*LONGER, SLOW]),
+    Phase(
+        "clock-ahead",
+        lambda site: Skewed(site, "intake", "ahead"),
+        16,  # a process with the wrong clock is started in the place of another first
+        [*DEAD, Alert("ClockWrong", "intake", "api"), replace(FAILED, window="3d")],
+        [*LONGER, SLOW, WAITS, Alert("ProcessDown", "intake", "api")],
+    ),
+    Phase("next-versions", None, 8, [*DEAD, WAITS, replace(FAILED, window="3d")], [*LONGER, SLOW]),
 )
 """A message of a newer version is told before the first, and has waited long enough in the last.
 
@@ -124,6 +132,8 @@ The second dose of poison comes with the frozen worker, so that refusals rise fo
 @pytest_asyncio.fixture
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     promtool()
+    if (why := missing()) is not None:
+        pytest.skip(why)
     site = Site(tmp_path_factory.mktemp("site") / "home")
     try:
         await site.start(print)
