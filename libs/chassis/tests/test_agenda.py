@@ -19,6 +19,7 @@ from chassis.database import Database, Unavailable
 from chassis.history import history
 from testkit import toy
 from testkit.eventually import eventually
+from testkit.scraping import measured
 from testkit.toy import Add, CountAt, Forward, asked
 from testkit.toywaiting import agenda, revive
 
@@ -46,7 +47,7 @@ async def test_a_burst_of_more_than_a_page_is_swept_two_pages_at_once_each_timer
     for n in range(0, len(tills), 400):
         some = tills[n : n + 400]
         await toy.decider(database).handle_batch([asked(till, each) for till in some for each in (Add(1), CountAt(at))])
-    sweeper = agenda(database)
+    sweeper, before = agenda(database), measured("agenda_lateness_seconds_count", aggregate="tills")
     fired = []
     while await sweeper.sweep():
         fired.append(sweeper.fired)
@@ -54,6 +55,7 @@ async def test_a_burst_of_more_than_a_page_is_swept_two_pages_at_once_each_timer
     # A page that locks a row just after the other has fired and committed it finds nothing due there any more.
     assert fired[1] > 1000
     assert fired[-1] == 1200
+    assert measured("agenda_lateness_seconds_count", aggregate="tills") >= before + 1200
     rows = await database.read("SELECT subject FROM journal WHERE type = 'toy.till-counted'")
     assert len(rows) == 1200
     assert {row["subject"] for row in rows} == set(tills)
