@@ -40,7 +40,7 @@ async def runtime(fresh_database: Any, tmp_path: Path) -> AsyncIterator[Runtime]
 
 
 def labels() -> list[dict[str, str]]:
-    """Every set of labels that calls have been measured under."""
+    """Every set of labels that calls have been counted under."""
     return [sample.labels for sample in telemetry.HTTP_REQUEST_SECONDS.collect()[0].samples]
 
 
