@@ -393,16 +393,20 @@ def test_first_occurrences_are_in_order_and_complete_wherever_the_relay_dies(mon
 
 def test_a_process_whose_clock_is_days_ahead_passes_over_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chassis.relay._SLOW", 0)
-    machine, (one, _, other) = RelayMachine(), SUBJECTS
+    machine, quick = RelayMachine(), [UUID(int=n) for n in (3, 4)]
     slow = machine.server.next_xid
     machine.server.begin()
-    machine.server.write(slow, one, STREAM)
-    machine.write_and_commit(other, STREAM, many=1)
+    for subject in SUBJECTS[:GROUPS]:
+        machine.server.write(slow, subject, STREAM)
+    for subject in quick:
+        machine.write_and_commit(subject, STREAM, many=1)
     machine.lead()
     [process] = machine.processes
-    machine._run(process, process.relay.step())
+    for _ in range(2):
+        machine._run(process, process.relay.step())
     machine.server.end(slow, commit=True)
-    machine.write_and_commit(other, STREAM, many=1)
+    for subject in quick:
+        machine.write_and_commit(subject, STREAM, many=1)
     machine._run(process, process.relay.step())
     told = [from_headers(record.headers).id for records in machine.kafka.log.values() for record in records]
     machine.teardown()
