@@ -69,6 +69,13 @@ PHASES = (
     Phase("nothing", None, 5),
     Phase("kill-api", lambda site: Killed(site, ["intake"]), 4),
     Phase(
+        "clock-ahead",
+        lambda site: Skewed(site, "intake", "ahead"),
+        16,  # a process with the wrong clock is started in the place of another first
+        [Alert("ClockWrong", "intake", "api")],
+        [Alert("ProcessDown", "intake", "api")],
+    ),
+    Phase(
         "freeze-timers",
         lambda site: Frozen(site, ["workflow-timers"]),
         9,
@@ -114,14 +121,7 @@ PHASES = (
         ],
         [*REFUSED, *LONGER, SLOW, WAITS, Alert("RelayStuck")],
     ),
-    Phase(
-        "clock-ahead",
-        lambda site: Skewed(site, "intake", "ahead"),
-        16,  # a process with the wrong clock is started in the place of another first
-        [*DEAD, Alert("ClockWrong", "intake", "api"), replace(FAILED, window="3d")],
-        [*LONGER, SLOW, WAITS, Alert("ProcessDown", "intake", "api")],
-    ),
-    Phase("next-versions", None, 8, [*DEAD, WAITS, replace(FAILED, window="3d")], [*LONGER, SLOW]),
+    Phase("next-versions", None, 6, [*DEAD, WAITS, replace(FAILED, window="3d")], [*LONGER, SLOW]),
 )
 """A message of a newer version is told before the first, and has waited long enough in the last.
 
