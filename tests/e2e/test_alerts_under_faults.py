@@ -28,6 +28,7 @@ from testkit.chaos.operators import Locked
 from testkit.chaos.poison import Poisoned
 from testkit.chaos.servers import ServerFrozen
 from testkit.chaos.site import Site
+from testkit.chaos.skewed import Skewed, missing
 from testkit.promtool import assert_answers, promtool
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +68,13 @@ def kafka_away(site: Site) -> Fault:
 PHASES = (
     Phase("nothing", None, 5),
     Phase("kill-api", lambda site: Killed(site, ["intake"]), 4),
+    Phase(
+        "clock-ahead",
+        lambda site: Skewed(site, "intake", "ahead"),
+        16,  # a process with the wrong clock is started in the place of another first
+        [Alert("ClockWrong", "intake", "api")],
+        [Alert("ProcessDown", "intake", "api")],
+    ),
     Phase(
         "freeze-timers",
         lambda site: Frozen(site, ["workflow-timers"]),
@@ -124,6 +132,8 @@ The second dose of poison comes with the frozen worker, so that refusals rise fo
 @pytest_asyncio.fixture
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     promtool()
+    if (why := missing()) is not None:
+        pytest.skip(why)
     site = Site(tmp_path_factory.mktemp("site") / "home")
     try:
         await site.start(print)

@@ -39,7 +39,7 @@ SELDOM = {
     "waiting_messages",
     "agenda_lateness_seconds_count",
 }
-"""Have no series before what they count has happened."""
+"""Have no series before what they count has happened; the chassis's tests see each with a value."""
 ID_OR_NUMBER = re.compile(r"[0-9a-f]{8}|\d{3,}|@")
 MOST_SERIES = 150
 """Of one metric in one process, the buckets of a histogram counted as one."""

@@ -10,15 +10,16 @@ from chassis import telemetry
 from cli.observability import rules, slo
 from cli.observability.__main__ import generated, main
 from contracts.registry import SERVICES
-from testkit.promtool import assert_firing, run
+from testkit.promtool import Question, assert_answers, assert_firing, run
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy/observability"
 RULES = FOLDER / "rules.yaml"
 PROMISES = slo.read(FOLDER / "slo.yaml")
-ALERTS: list[dict[str, Any]] = [
-    rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"] if "alert" in rule
-]
+GROUPS: dict[str, list[dict[str, Any]]] = {
+    group["name"]: group["rules"] for group in yaml.safe_load(RULES.read_text())["groups"]
+}
+ALERTS = [rule for group in GROUPS.values() for rule in group if "alert" in rule]
 
 
 def test_what_is_generated_is_current_and_nothing_else_lies_there() -> None:
@@ -95,6 +96,7 @@ GAUGES = {
     "RequestsWaiting": ("waiting_oldest_seconds", "120", "121"),
     "TimersStopped": ("agenda_overdue_seconds", "10", "11"),
     "DeadLetters": ("dead_letters_open", "0", "1"),
+    "ClockWrong": ("clock_skew_seconds", "2", "3"),
     "ProcessDown": ("up", "1", "0"),
 }
 QUIET = {
@@ -136,6 +138,35 @@ def test_whoever_is_told_reads_which_service_and_since_when(tmp_path: Path) -> N
     expected = {"exp_labels": {"severity": "page", "service": "intake"}, "exp_annotations": told}
     said = [{"eval_time": "5m", "alertname": "RelayStuck", "exp_alerts": [expected]}]
     assert_firing(RULES, tmp_path, {place: "90x40"}, {}, alert_rule_test=said)
+
+
+@pytest.mark.parametrize(
+    ("skew", "told"),
+    [
+        (2, []),
+        (-2, []),
+        (3, ["ticket"]),
+        (-3, ["ticket"]),
+        (30, ["ticket"]),
+        (31, ["page", "ticket"]),
+        (-31, ["page", "ticket"]),
+    ],
+)
+def test_a_clock_that_is_wrong_either_way_is_a_ticket_and_beyond_half_a_minute_a_page(
+    skew: int, told: list[str], tmp_path: Path
+) -> None:
+    place = 'clock_skew_seconds{service="%s",role="api",instance="%s:8000"}'
+    series = {place % ("intake", "a"): f"{skew}x40", place % ("intake", "b"): "0x40"}
+    labels = {"alertname": "ClockWrong", "service": "intake", "role": "api", "instance": "a:8000"}
+    firing = 'count without (__name__, alertstate) (ALERTS{alertstate="firing"})'
+    expected = [{**labels, "severity": severity} for severity in told]
+    assert_answers(RULES, tmp_path, series, [Question(firing, "8m", expected)])
+
+
+def test_what_two_alerts_look_at_is_recorded_once() -> None:
+    records = [rule["record"] for rule in GROUPS["throughline-faults"] if "record" in rule]
+    assert "instance:clock_skew_seconds:abs" in records
+    assert len(set(records)) == len(records)
 
 
 @pytest.mark.parametrize(("late", "fires"), [(2, []), (4, [("TimersLate", "workflow")])])

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,13 +13,14 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import MetaData, Table
 
-from chassis import failpoints
+from chassis import clock, failpoints
 from chassis.agenda import Agenda
 from chassis.clock import utc_now
 from chassis.database import Database, Unavailable
 from chassis.history import history
 from testkit import toy
 from testkit.eventually import eventually
+from testkit.scraping import measured
 from testkit.toy import Add, CountAt, Forward, asked
 from testkit.toywaiting import agenda, revive
 
@@ -47,7 +48,7 @@ async def test_a_burst_of_more_than_a_page_is_swept_two_pages_at_once_each_timer
     for n in range(0, len(tills), 400):
         some = tills[n : n + 400]
         await toy.decider(database).handle_batch([asked(till, each) for till in some for each in (Add(1), CountAt(at))])
-    sweeper = agenda(database)
+    sweeper, before = agenda(database), measured("agenda_lateness_seconds_count", aggregate="tills")
     fired = []
     while await sweeper.sweep():
         fired.append(sweeper.fired)
@@ -55,6 +56,7 @@ async def test_a_burst_of_more_than_a_page_is_swept_two_pages_at_once_each_timer
     # A page that locks a row just after the other has fired and committed it finds nothing due there any more.
     assert fired[1] > 1000
     assert fired[-1] == 1200
+    assert measured("agenda_lateness_seconds_count", aggregate="tills") >= before + 1200
     rows = await database.read("SELECT subject FROM journal WHERE type = 'toy.till-counted'")
     assert len(rows) == 1200
     assert {row["subject"] for row in rows} == set(tills)
@@ -221,6 +223,25 @@ async def test_a_timer_that_the_database_refuses_backs_off_and_starves_nobody(da
     (row,) = await database.read("SELECT subject, at, clock_timestamp() AS now FROM wake")
     assert row["subject"] == bad
     assert row["at"] > row["now"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_what_the_database_refuses_rests_by_the_databases_clock_however_wrong_the_processs_is(
+    hours: int, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = uuid4()
+    await toy.decider(database).handle_batch([asked(till, Add(1)), asked(till, CountAt(utc_now()))])
+    await database.execute("ALTER TABLE tills ADD CHECK (version < 2)")
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    monkeypatch.setattr(clock, "datetime", Wrong)
+    await agenda(database).sweep()
+    (row,) = await database.read("SELECT at - clock_timestamp() AS ahead FROM wake")
+    assert timedelta(minutes=-1) < row["ahead"] <= timedelta(seconds=1)
 
 
 async def test_a_sweep_passes_over_what_somebody_has_in_hand_and_fires_the_rest(database: Database) -> None:

@@ -21,7 +21,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from chassis import naming
 from chassis.provision import provision
 from testkit import toyservice
+from testkit.chaos import skewed
 from testkit.eventually import eventually
+from testkit.scraping import scrape
 
 pytestmark = pytest.mark.servers
 
@@ -129,6 +131,20 @@ async def test_an_api_accepts_with_kafka_away_and_drains_to_status_0(
     api.process.send_signal(signal.SIGTERM)
     assert await api.ended() == 0
     assert api.lines()[-1]["event"] == "drained"
+
+
+@pytest.mark.skipif(skewed.missing() is not None, reason=str(skewed.missing()))
+@pytest.mark.parametrize("role", ["api", "worker", "timers", "relay"])
+async def test_whatever_a_process_does_it_tells_by_how_much_its_clock_is_wrong(
+    start: Callable[..., Started], role: str
+) -> None:
+    url = await start(role, **skewed.believing("+1h")).url()
+
+    async def told() -> float:
+        metrics = await scrape(url, only={"clock_skew_seconds"})
+        return metrics[0].samples[0].value if metrics else 0.0
+
+    assert await eventually(told, within=30) == pytest.approx(3600, abs=5)
 
 
 async def test_a_process_that_kills_itself_after_the_commit_has_kept_what_it_never_answered(

@@ -18,6 +18,7 @@ from chassis.history import facts_of, folded, history
 from chassis.ids import new_id
 from testkit import toy
 from testkit.eventually import eventually
+from testkit.scraping import measured
 from testkit.toy import TILLS, Add, Explode, Forward, Name, Receipt, Take, Unname, asked, heard
 
 pytestmark = pytest.mark.servers
@@ -87,7 +88,8 @@ async def test_an_exception_is_answered_to_its_sender_alone(database: Database, 
 async def test_what_is_decided_and_the_memory_of_its_id_are_written_together_or_not_at_all(
     database: Database, decider: Decider[toy.Till]
 ) -> None:
-    till = uuid4()
+    till, lost = uuid4(), {"aggregate": "tills", "gate": "LockNotAvailableError"}
+    before = measured("decider_lost_races_total", **lost)
     async with database.begin() as other:
         await other.execute("LOCK TABLE message_ids IN EXCLUSIVE MODE")
         deciding = asyncio.create_task(decider.handle(asked(till, Add(1), remember=True)))
@@ -95,6 +97,7 @@ async def test_what_is_decided_and_the_memory_of_its_id_are_written_together_or_
         assert await totals(database) == {}
     assert (await deciding).refused is None
     assert await totals(database) == {till: 1}
+    assert measured("decider_lost_races_total", **lost) >= before + 2
 
 
 async def test_what_has_no_place_in_the_tables_fails_alone(database: Database, decider: Decider[toy.Till]) -> None:

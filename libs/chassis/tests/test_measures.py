@@ -10,7 +10,6 @@ from uuid import uuid4
 import httpx2
 import pytest
 import pytest_asyncio
-from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from chassis import door, telemetry, watching
@@ -20,12 +19,9 @@ from chassis.service import Runtime
 from chassis.subscription import oldest_of
 from testkit import toy, toyservice
 from testkit.eventually import eventually
+from testkit.scraping import measured
 
 SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-def value(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 @pytest.fixture
@@ -98,9 +94,9 @@ def test_at_level_debug_every_decision_is_a_line(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.servers
 async def test_facts_are_counted_by_type_once_they_are_written(runtime: Runtime) -> None:
     labels = {"aggregate": "tills", "fact": "toy.till-changed"}
-    before = value("decider_facts_total", **labels)
+    before = measured("decider_facts_total", **labels)
     await runtime.deciders["tills"].handle_batch([toy.asked(uuid4(), toy.Add(1)), toy.asked(uuid4(), toy.Take(1))])
-    assert value("decider_facts_total", **labels) == before + 1
+    assert measured("decider_facts_total", **labels) == before + 1
 
 
 @pytest.mark.servers
@@ -129,19 +125,19 @@ async def test_a_timer_that_fires_is_a_line_too_where_every_decision_is(
 @pytest.mark.servers
 async def test_what_is_overdue_and_which_dead_letters_are_open_is_measured(runtime: Runtime) -> None:
     await watching.look(runtime)
-    assert (value("agenda_overdue_seconds"), value("dead_letters_open")) == (0, 0)
+    assert (measured("agenda_overdue_seconds"), measured("dead_letters_open")) == (0, 0)
     wake = "INSERT INTO wake (subject, aggregate, at) VALUES (gen_random_uuid(), 'tills', clock_timestamp() + $1)"
     await runtime.database.execute(wake.replace("$1", "interval '1 h'"))
     await watching.look(runtime)
-    assert value("agenda_overdue_seconds") == 0
+    assert measured("agenda_overdue_seconds") == 0
     await runtime.database.execute(wake.replace("$1", "interval '-9 s'"))
     await runtime.database.execute(
         "INSERT INTO dead_letters (reason, detail) SELECT 'x', '' FROM generate_series(1, 3)"
     )
     await runtime.database.execute("UPDATE dead_letters SET resolved_at = now() WHERE id = 1")
     await watching.look(runtime)
-    assert 9 <= value("agenda_overdue_seconds") < 60
-    assert value("dead_letters_open") == 2
+    assert 9 <= measured("agenda_overdue_seconds") < 60
+    assert measured("dead_letters_open") == 2
 
 
 @pytest.mark.servers
@@ -150,30 +146,30 @@ async def test_a_call_is_in_hand_while_it_lasts_and_what_it_asks_to_wait_for_doe
 ) -> None:
     token = toyservice.issuer(tmp_path).token("ann", "tills:read")
     route = {"route": "/toy/v1/tills/{till_id}", "method": "GET", "status": "404"}
-    within, all_of_them = (value("http_request_seconds_bucket", le=le, **route) for le in ("0.5", "+Inf"))
+    within, all_of_them = (measured("http_request_seconds_bucket", le=le, **route) for le in ("0.5", "+Inf"))
     headers = {"authorization": f"Bearer {token}", "prefer": "wait=1"}
     transport = httpx2.ASGITransport(door.build(runtime)[1])
     async with httpx2.AsyncClient(transport=transport, base_url="http://toy", headers=headers) as client:
         call = asyncio.create_task(client.get(f"/toy/v1/tills/{uuid4()}"))
-        await eventually(lambda: value("http_requests_in_hand") == 1, every=0.01)
+        await eventually(lambda: measured("http_requests_in_hand") == 1, every=0.01)
         answer = await call
     assert answer.status_code == 404
     assert answer.elapsed.total_seconds() >= 1
-    assert value("http_request_seconds_bucket", le="0.5", **route) == within + 1
-    assert value("http_request_seconds_bucket", le="+Inf", **route) == all_of_them + 1
-    assert value("http_requests_in_hand") == 0
+    assert measured("http_request_seconds_bucket", le="0.5", **route) == within + 1
+    assert measured("http_request_seconds_bucket", le="+Inf", **route) == all_of_them + 1
+    assert measured("http_requests_in_hand") == 0
 
 
 @pytest.mark.servers
 async def test_what_callers_made_up_never_becomes_a_label(runtime: Runtime) -> None:
     transport = httpx2.ASGITransport(door.build(runtime)[1])
     made_up = {"route": "none", "method": "other", "status": "404"}
-    before = value("http_request_seconds_count", **made_up)
+    before = measured("http_request_seconds_count", **made_up)
     known = {(one["route"], one["method"]) for one in labels()}
     async with httpx2.AsyncClient(transport=transport, base_url="http://toy") as client:
         for method, path in (("GET", "/wp-admin"), ("BREW", "/toy/v1/pots"), ("GET", f"/{uuid4()}")):
             await client.request(method, path)
         await client.request("BREW", "/toy/v1/tills")
-    assert value("http_request_seconds_count", **made_up) == before + 3
+    assert measured("http_request_seconds_count", **made_up) == before + 3
     seen = {(one["route"], one["method"]) for one in labels()} - known
     assert seen <= {("none", "other"), ("/toy/v1/tills", "other")}

@@ -21,6 +21,7 @@ from chassis.reconciling import ROWS
 from chassis.stream import Worker
 from chassis.timers import revive_of
 from contracts import workflow
+from testkit.scraping import measured
 from testkit.standing import Record, Standing, standing
 from testkit.streams import body, headers
 from testkit.toy import NAMESPACE, PARTITIONS, TILLS, Add, asked
@@ -307,9 +308,12 @@ def record(till: UUID, number: int, sequence: int, topic: str = "workflow.reques
 
 async def unread(billing: Standing, till: UUID, monkeypatch: pytest.MonkeyPatch) -> int:
     """The letter of the first fact about a till, which the release of that time could not read."""
+    told = {"topic": "workflow.requests", "reason": "error"}
+    before = measured("dead_letters_total", **told)
     with monkeypatch.context() as defect:
         defect.setattr(Ear, "_fact", lambda *_: 1 / 0)
         await Worker(billing.runtime).apply([record(till, 5, 1)])
+    assert measured("dead_letters_total", **told) == before + 1
     [letter] = await billing.runtime.database.read("SELECT id, reason FROM dead_letters")
     assert letter["reason"] == "error"
     return int(letter["id"])

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -28,9 +28,10 @@ from contracts.envelope import from_headers
 GROUPS = 2
 SUBJECTS = tuple(UUID(int=n) for n in range(1, 4))
 """Each lies in the group of its number."""
-NOW = utc_now()
+NOW = utc_now() - timedelta(days=3)
+"""By the database's clock. Those of the processes are wrong by days."""
 STREAM, RESULTS = "toy.tills", "toy.results.erp"
-NAMES = [column.removeprefix("j.") for column in (*COLUMNS.split(", "), "xmin", "xmax")]
+NAMES = [column.removeprefix("j.") for column in (*COLUMNS.split(", "), "xmin", "xmax", "now")]
 FUSES = st.sampled_from([None] * 24 + [*range(8)])
 """Most steps end well."""
 
@@ -99,11 +100,16 @@ class Postgres:
                 self.sequences[UUID(row["key"])] = row["sequence"]
         self.locked = {subject: by for subject, by in self.locked.items() if by != xid}
 
-    def poll(self, highs: dict[int, int], missed: set[tuple[int, int]], limit: int) -> list[Row]:
-        snapshot = {"xmin": min(self.open, default=self.next_xid), "xmax": self.next_xid}
-        found = [row for row in self.rows if (row["grp"], row["seq"]) in missed]
+    def poll(
+        self, highs: dict[int, int], missed: set[tuple[int, int]], since: tuple[datetime, datetime], limit: int
+    ) -> list[Row]:
+        """What `relay.POLL` finds: rows above the cursors and missed ones, either recorded `since` then."""
+        snapshot = {"xmin": min(self.open, default=self.next_xid), "xmax": self.next_xid, "now": NOW}
+        late, later = since
+        found = [row for row in self.rows if (row["grp"], row["seq"]) in missed and row["recorded_at"] >= later]
         for group, high in highs.items():
             above = [row for row in self.rows if row["grp"] == group and row["seq"] > high]
+            above = [row for row in above if row["recorded_at"] >= late]
             found += sorted(above, key=lambda row: row["seq"])[:limit]
         return [Row(snapshot | row) for row in found] or [Row(snapshot | {"seq": None, "data": None})]
 
@@ -124,8 +130,9 @@ class Connected:
     async def read(self, sql: str, *given: Any) -> list[Row]:
         await self.life.passage()
         assert sql == relay.POLL
-        groups, highs, missing, numbers, _, _, limit = given
-        found = self.server.poll(dict(zip(groups, highs, strict=True)), set(zip(missing, numbers, strict=True)), limit)
+        groups, highs, missing, numbers, *since, limit = given
+        above, missed = dict(zip(groups, highs, strict=True)), set(zip(missing, numbers, strict=True))
+        found = self.server.poll(above, missed, (since[0], since[1]), limit)
         await self.life.passage()
         return found
 
@@ -383,3 +390,25 @@ def test_first_occurrences_are_in_order_and_complete_wherever_the_relay_dies(mon
     monkeypatch.setattr("chassis.lanes._BACK_OFF", (0.0,))
     monkeypatch.setattr("chassis.lanes.AGAIN", 2)
     run_state_machine_as_test(RelayMachine, settings=settings(max_examples=300, stateful_step_count=40))
+
+
+def test_a_process_whose_clock_is_days_ahead_passes_over_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chassis.relay._SLOW", 0)
+    machine, quick = RelayMachine(), [UUID(int=n) for n in (3, 4)]
+    slow = machine.server.next_xid
+    machine.server.begin()
+    for subject in SUBJECTS[:GROUPS]:
+        machine.server.write(slow, subject, STREAM)
+    for subject in quick:
+        machine.write_and_commit(subject, STREAM, many=1)
+    machine.lead()
+    [process] = machine.processes
+    for _ in range(2):
+        machine._run(process, process.relay.step())
+    machine.server.end(slow, commit=True)
+    for subject in quick:
+        machine.write_and_commit(subject, STREAM, many=1)
+    machine._run(process, process.relay.step())
+    told = [from_headers(record.headers).id for records in machine.kafka.log.values() for record in records]
+    machine.teardown()
+    assert sorted(told) == sorted(row["event_id"] for row in machine.server.rows)

@@ -28,6 +28,7 @@ from contracts.billing import RemoveCharge
 from contracts.exchange import CommandAccepted, CommandRefused, ResendAsked
 from testkit import toyservice
 from testkit.eventually import eventually
+from testkit.scraping import measured
 from testkit.streams import PARTITIONS, Wire, body, headers, make_topics
 from testkit.toy import Add, asked, create
 from testkit.toyhearing import BILLING, WORKFLOW, runtime
@@ -94,6 +95,7 @@ async def test_a_gap_is_mended_from_the_producers_journal(
     urls: dict[str, str], kafka: Any, prefix: str, wire: Wire
 ) -> None:
     subject, other = uuid4(), uuid4()
+    before = measured("relay_resent_total", asker="billing")
     async with role(WORKFLOW, urls["workflow"], kafka, prefix, "relay") as told:
         decider = told.deciders["tills"]
         for _ in range(3):
@@ -118,6 +120,7 @@ async def test_a_gap_is_mended_from_the_producers_journal(
     assert [(ask.asker, ask.stream, ask.subject, ask.after) for ask in asks] == [
         ("billing", "workflow.requests", subject, 0)
     ]
+    assert measured("relay_resent_total", asker="billing") >= before + 3
 
 
 async def test_a_service_that_starts_late_catches_up_in_history_mode(

@@ -12,7 +12,6 @@ import asyncpg
 from chassis import failpoints, telemetry
 from chassis.aggregate import Aggregate
 from chassis.asked import Asked, Outcome, UnknownOutcome
-from chassis.clock import utc_now
 from chassis.database import AWAY, LOST, Database, Unavailable
 from chassis.decider import Decider
 from chassis.decision import SYSTEM, TimerDue
@@ -43,7 +42,7 @@ _DUE = LOCKED + (
 )
 """What is due by the statement's time: it stands still, so that the index is read no further than that."""
 _LOCK = LOCKED + "WHERE r.id = $1 FOR UPDATE SKIP LOCKED"
-_LATER = "UPDATE wake SET at = $2 WHERE subject = $1"
+_LATER = "UPDATE wake SET at = clock_timestamp() + $2 WHERE subject = $1"
 
 
 class Woken(Protocol):
@@ -164,7 +163,7 @@ class Agenda:
             raise
         except Exception:
             log.exception("the timers of %s could not be swept", subject)
-            await self._database.execute(_LATER, subject, self._retry_at(subject, utc_now()))
+            await self._database.execute(_LATER, subject, self._rest(subject))
 
     async def _swept(
         self, connection: Any, decider: Decider[Any], rows: Sequence[asyncpg.Record]
@@ -174,7 +173,7 @@ class Agenda:
 
         def retry_at(subject: UUID, now: datetime) -> datetime:
             failed.add(subject)
-            return self._retry_at(subject, now)
+            return now + self._rest(subject)
 
         swept = await decider.sweep(
             connection,
@@ -190,11 +189,11 @@ class Agenda:
 
         return committed
 
-    def _retry_at(self, subject: UUID, now: datetime) -> datetime:
-        """When to look again at what failed just now: later each time, until it goes well once."""
+    def _rest(self, subject: UUID) -> timedelta:
+        """How long to leave alone what failed just now: longer each time, until it goes well once."""
         failures = self._failures.get(subject, 0)
         self._failures[subject] = failures + 1
-        return now + _RETRY[min(failures, len(_RETRY) - 1)]
+        return _RETRY[min(failures, len(_RETRY) - 1)]
 
     # -- waiting messages ----------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import structlog
 import uvloop
 from aiokafka.errors import KafkaError
 
-from chassis import apart, door, failpoints, logs, relay, stream, telemetry, timers, wiring
+from chassis import apart, door, failpoints, logs, relay, skew, stream, telemetry, timers, wiring
 from chassis.apart import Other
 from chassis.database import AWAY, Unavailable
 from chassis.schema import behind
@@ -90,14 +90,16 @@ class _Process:
         tasks |= roles
         if self._other is not None and self._other.pid is not None:
             tasks.add(asyncio.create_task(self._relay_runs(self._other), name="relay"))
+        clock = asyncio.create_task(skew.run(runtime), name="clock")
         runtime.health.started = True
         gc.collect()
         gc.freeze()
         waiting = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait({*tasks, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({*tasks, clock, waiting}, return_when=asyncio.FIRST_COMPLETED)
         died = [task for task in done if task is not waiting]
         for task in died:
             log.error("role_died", name=task.get_name(), exc_info=None if task.cancelled() else task.exception())
+        clock.cancel()
         drained = await self._drain(server, roles, tasks)
         if provider is not None:
             await asyncio.to_thread(provider.shutdown)

@@ -4,5 +4,5 @@ from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """This process's time, for edges (tokens, logs, ages). Decisions use the database's `clock_timestamp()`."""
+    """This process's time, for edges (tokens, ids, mails). Decisions and ages go by the database's."""
     return datetime.now(UTC)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chassis.clock import utc_now
 from chassis.holes import Cursor, saved
 from chassis.lanes import Lane
 from chassis.lease import Kept
@@ -17,8 +16,8 @@ _MOST_UNSENT = 10_000
 """A group with so many rows that cannot be sent, or may still appear, is not read on."""
 
 POLL = (
-    "SELECT r.*, s.xmin, s.xmax FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, "
-    "pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax) s LEFT JOIN LATERAL ("
+    "SELECT r.*, s.xmin, s.xmax, s.now FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, "
+    "pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax, statement_timestamp() AS now) s LEFT JOIN LATERAL ("
     f"(SELECT j.* FROM unnest($1::smallint[], $2::bigint[]) g(grp, high) CROSS JOIN LATERAL (SELECT {COLUMNS} "
     "FROM journal j WHERE j.grp = g.grp AND j.seq > g.high AND j.recorded_at >= $5 ORDER BY j.seq LIMIT $7) j) "
     f"UNION ALL (SELECT {COLUMNS} FROM unnest($3::smallint[], $4::bigint[]) h(grp, seq) "
@@ -38,6 +37,8 @@ class Group:
         self.kept: Kept = saved(cursor)
         """What its row says."""
         self._holes_since = BEGINNING
+        self._polled_at = BEGINNING
+        """By the database's clock, as every row is recorded: this process's may be days ahead."""
         self._make_lane = make_lane
 
     @property
@@ -70,17 +71,18 @@ class Group:
         times = [min(lane.unsent.values()) for lane in self.lanes.values() if lane in ready and lane.unsent]
         if self.cursor.holes:
             times.append(self._holes_since)
-        return before(min(times, default=utc_now()))
+        return before(min(times, default=self._polled_at))
 
-    def take(self, rows: Iterable[Any], xmin: int, xmax: int, ready: set[Lane], *, read: bool) -> None:
+    def take(self, rows: Iterable[Any], xmin: int, xmax: int, ready: set[Lane], *, now: datetime, read: bool) -> None:
         """Move the cursor over what a poll found (`read`: it asked above the cursor), and let ready lanes send it."""
+        self._polled_at = now
         was, found = self.cursor, list(rows)
         self.cursor = was.advanced((row["seq"] for row in found), xmin, xmax)
         if self.cursor.holes and not was.holes:
-            self._holes_since = utc_now()
+            self._holes_since = now
         taken = sorted((row for row in found if row["seq"] <= self.cursor.high), key=lambda row: row["seq"])
         if read and self.cursor.jump is None:
-            self.floor = before(min((row["recorded_at"] for row in taken), default=utc_now()))
+            self.floor = before(min((row["recorded_at"] for row in taken), default=now))
         self._hand_out(taken, ready)
 
     def _hand_out(self, rows: Sequence[Any], ready: set[Lane]) -> None:

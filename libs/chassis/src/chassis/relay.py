@@ -174,9 +174,9 @@ class Relay:
             if row["seq"] is not None:
                 by_group.setdefault(row["grp"], []).append(row)
         self._bound(rows)
-        xmin, xmax = rows[0]["xmin"], rows[0]["xmax"]
+        xmin, xmax, now = rows[0]["xmin"], rows[0]["xmax"], rows[0]["now"]
         for group in groups:
-            group.take(by_group.get(group.number, ()), xmin, xmax, ready, read=group in readable)
+            group.take(by_group.get(group.number, ()), xmin, xmax, ready, now=now, read=group in readable)
         await self._acknowledged(_SLOW)
         return bool(by_group)
 

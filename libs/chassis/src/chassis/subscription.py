@@ -19,9 +19,8 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import KafkaAckableMessage
 
-from chassis import failpoints
+from chassis import failpoints, skew
 from chassis.asked import UnknownOutcome
-from chassis.clock import utc_now
 from chassis.database import AWAY, Unavailable
 from chassis.ids import jitter
 from chassis.kafka import IDLE_MS
@@ -203,8 +202,7 @@ class Subscription:
         return lag
 
     def _lag(self) -> float:
-        in_hand = 0.0 if self._oldest is None else utc_now().timestamp() - self._oldest / 1000
-        return max(self._worst, in_hand)
+        return max(self._worst, 0.0 if self._oldest is None else age_of(self._oldest))
 
     @property
     def deaf(self) -> bool:
@@ -254,6 +252,11 @@ async def _whole(message: Any, original: Any) -> Any:
 def oldest_of(records: Sequence[Any]) -> int | None:
     """When the oldest of these was recorded (ms), those aside that are sent again because somebody asked."""
     return min((record.timestamp for record in records if not record.topic.endswith(RESENT)), default=None)
+
+
+def age_of(recorded: int) -> float:
+    """Seconds since something was recorded (ms), by the clock that it was recorded by: the database's."""
+    return skew.database_time().timestamp() - recorded / 1000
 
 
 def in_pieces(records: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:

@@ -66,6 +66,9 @@ AGENDA_LATENESS_SECONDS = Histogram(
 AGENDA_OVERDUE_SECONDS = Gauge("agenda_overdue_seconds", "Age of the oldest due entry not decided yet.")
 DEAD_LETTERS_OPEN = Gauge("dead_letters_open", "Dead letters that nobody has resolved, up to 1,000.")
 DEAD_LETTERS_TOTAL = Counter("dead_letters_total", "Records that nobody can read.", ["topic", "reason"])
+CLOCK_SKEW_SECONDS = Gauge(
+    "clock_skew_seconds", "This process's clock minus the database's, to half a second; 0 until they were compared."
+)
 
 _WAITED = "throughline.waited"
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import httpx2
-from prometheus_client import Metric
+from prometheus_client import REGISTRY, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 _MISSING, _STALE = "_", "stale"
@@ -37,6 +37,11 @@ async def scrape(address: str, *, only: Collection[str] = (), within: float = 5.
     if only:
         lines = [line for line in lines if line.partition(" ")[0].partition("{")[0] in only]
     return list(text_string_to_metric_families("\n".join([*lines, ""])))
+
+
+def measured(name: str, **labels: str) -> float:
+    """What this process would answer of a counter or gauge with these labels; 0 while there is no such series."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 class Scrapes:

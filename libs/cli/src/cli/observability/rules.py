@@ -25,8 +25,8 @@ def text(promises: Promises) -> str:
 
 
 def _faults(promises: Promises) -> Iterator[Rule]:
-    for each in promises.faults:
-        yield {"record": each.record, "expr": each.value}
+    for record, value in dict.fromkeys((each.record, each.value) for each in promises.faults):
+        yield {"record": record, "expr": value}
     for each in promises.faults:
         yield _alert(promises, each, _beyond(each), each.severity, each.lasting)
 

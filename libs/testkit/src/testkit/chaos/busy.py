@@ -15,7 +15,7 @@ from testkit.chaos.site import Site
 
 _LIVES, _PASSED_ON, _SECONDS = 0.5, 0.7, 400.0
 """A second: full lives, and requests that staff pass on and leave alone; and for how long at the most."""
-_MORE, _UNTIL = 1.5, 18.0
+_MORE, _UNTIL = 1.5, 36.0
 """Passed on a second besides, and until when."""
 _BREACH_WITHIN: Final = 0.1
 """Minutes within which a clock that is about to run out does."""
