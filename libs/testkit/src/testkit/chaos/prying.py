@@ -1,5 +1,6 @@
 """Contacts who ask for what is not theirs, at every door that shows something of one request."""
 
+import asyncio
 import random
 from typing import Any, Final
 from uuid import UUID
@@ -21,9 +22,14 @@ DOORS: Final = (
     ("notifications", "/requests/{}/messages"),
 )
 _SCOPES: Final = "requests:read billing:read approvals:read notifications:read contacts:read"
-_SOME = "SELECT id, contact_id FROM requests WHERE contact_id IS NOT NULL ORDER BY created_at DESC LIMIT 200"
+_LATEST: Final = "SELECT id, contact_id FROM requests WHERE contact_id IS NOT NULL ORDER BY created_at DESC LIMIT 1000"
+_CLOSED: Final = (
+    "SELECT id, contact_id FROM requests WHERE contact_id IS NOT NULL AND closed_at IS NOT NULL "
+    "ORDER BY closed_at DESC LIMIT 1000"
+)
 _CONTACTS = "SELECT id, doc ->> 'organisation_id' AS organisation FROM documents WHERE kind = 'contact'"
-_ASKED: Final = 5
+_ASKED: Final = ((_LATEST, 15), (_CLOSED, 15))
+"""How many of which requests are asked for; those that are closed have more to show: charges, invoices, mails."""
 
 
 async def pry(site: Site, chance: random.Random) -> list[str]:
@@ -31,24 +37,28 @@ async def pry(site: Site, chance: random.Random) -> list[str]:
     async with schemas(site.running()) as visits:
         async for name, connection in visits:
             if name == "workflow":
-                requests = [(row["id"], row["contact_id"]) for row in await connection.fetch(_SOME)]
+                found = [(await connection.fetch(query), most) for query, most in _ASKED]
                 organisations = {UUID(r["id"]): r["organisation"] for r in await connection.fetch(_CONTACTS)}
     login_of = {identity(contact.login): contact.login for contact in CONTACTS}
-    doors, shown = Doors(site.running().services, lambda login: site.token(login, _SCOPES)), list[str]()
+    asked = []
+    for row in (each for rows, most in found for each in chance.sample(rows, min(most, len(rows)))):
+        others = [who for who in login_of if organisations.get(who) != organisations.get(row["contact_id"])]
+        asked.append((row["id"], login_of.get(row["contact_id"]), login_of[chance.choice(others)]))
+    doors = Doors(site.running().services, lambda login: site.token(login, _SCOPES))
     try:
-        for request, contact in chance.sample(requests, min(_ASKED, len(requests))):
-            others = [who for who in login_of if organisations.get(who) != organisations.get(contact)]
-            shown += await _asked_by(doors, login_of[chance.choice(others)], request)
-            if contact in login_of and not await _shows(doors, login_of[contact], "workflow", f"/requests/{request}"):
-                shown.append(f"workflow/requests/{request} is hidden from {login_of[contact]}, whose it is")
+        told = await asyncio.gather(*(_asked_for(doors, *one) for one in asked))
     finally:
         await doors.close()
+    return [text for texts in told for text in texts]
+
+
+async def _asked_for(doors: Doors, request: UUID, contact: str | None, other: str) -> list[str]:
+    """One request, by somebody of another organisation and by whose it is."""
+    paths = [(service, path.format(request)) for service, path in DOORS]
+    shown = [f"{name}{path} is shown to {other}" for name, path in paths if await _shows(doors, other, name, path)]
+    if contact is not None and not await _shows(doors, contact, "workflow", f"/requests/{request}"):
+        shown.append(f"workflow/requests/{request} is hidden from {contact}, whose it is")
     return shown
-
-
-async def _asked_by(doors: Doors, who: str, request: UUID) -> list[str]:
-    asked = [(service, path.format(request)) for service, path in DOORS]
-    return [f"{service}{path} is shown to {who}" for service, path in asked if await _shows(doors, who, service, path)]
 
 
 async def _shows(doors: Doors, who: str, service: str, path: str) -> bool:
