@@ -10,6 +10,7 @@ import pytest
 from cli.demo import scenario
 from cli.demo.organisation import ADMIN, CONTACTS
 from cli.demo.scenario import Life
+from testkit.chaos.busy import arriving
 from testkit.chaos.crowd import brief_crowd, crowd
 from testkit.chaos.load import Arrival, plan
 from testkit.chaos.looking import DOORS, with_looks
@@ -110,3 +111,7 @@ def test_full_lives_are_looked_at_and_are_else_those_of_the_scenario() -> None:
     assert all(acts(each.life) == lives[each.life.n] for each in arrivals)
     looks = sum(step.what in LOOKS for each in arrivals for step in each.life.steps)
     assert 0.15 < looks / sum(1 + len(acts(each.life)) for each in arrivals) < 0.35
+
+
+def test_nobody_looks_while_alerts_are_watched() -> None:
+    assert not [step for each in arriving(4, "run") for step in each.life.steps if step.what in LOOKS]

@@ -39,11 +39,14 @@ class Arrival:
     careful: bool
 
 
-def plan(seed: int, run: str, rate: float, seconds: float) -> list[Arrival]:
-    """Poisson arrivals at `rate` a second, each with a life of its own. The same seed gives the same plan."""
-    chance, looks = random.Random(f"load {seed}"), random.Random(f"looks {seed}")
+def plan(seed: int, run: str, rate: float, seconds: float, looks: float = _LOOKS) -> list[Arrival]:
+    """Poisson arrivals at `rate` a second, each with a life of its own. The same seed gives the same plan.
+
+    People look after a part `looks` of their acts.
+    """
+    chance, looking = random.Random(f"load {seed}"), random.Random(f"looks {seed}")
     lives = scenario.lives(seed, int(rate * seconds * 3) + 50)
-    return arrivals(chance, run, rate, seconds, (with_looks(looks, life, _LOOKS) for life in lives))
+    return arrivals(chance, run, rate, seconds, (with_looks(looking, life, looks) for life in lives))
 
 
 def arrivals(

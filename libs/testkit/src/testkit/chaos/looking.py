@@ -31,7 +31,7 @@ _HEARS: Final = {
     "approvals": ("workflow",),
 }
 """Who hears what a service tells, and shows some of it."""
-_HERE_THERE_LIST: Final = (17, 2, 1)
+_HERE_THERE_LIST: Final = (36, 2, 2)
 """How often one looks in the service that was asked, in another one, and at a list."""
 _PAGE: Final = 50
 _CONTACTS: Final = frozenset(contact.login for contact in CONTACTS)
