@@ -1,4 +1,7 @@
-"""Contacts who ask for what is not theirs, at every door that shows something of one request."""
+"""Contacts who ask for what is not theirs, at every door that shows something of one request.
+
+Whose it is, and staff, ask as well: what they are shown is entered with all else that was read, and judged with it.
+"""
 
 import asyncio
 import random
@@ -6,8 +9,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from cli.clients import schemas
-from cli.demo.organisation import CONTACTS, identity
-from cli.door import Doors, Refused
+from cli.demo.organisation import ADMIN, CONTACTS, identity
+from cli.door import Doors, Refused, Unanswered
+from testkit.chaos import looking
+from testkit.chaos.operations import RecordingDoors
 from testkit.chaos.site import Site
 
 DOORS: Final = (
@@ -30,10 +35,12 @@ _CLOSED: Final = (
 _CONTACTS = "SELECT id, doc ->> 'organisation_id' AS organisation FROM documents WHERE kind = 'contact'"
 _ASKED: Final = ((_LATEST, 15), (_CLOSED, 15))
 """How many of which requests are asked for; those that are closed have more to show: charges, invoices, mails."""
+_PATIENCE: Final = 10.0
+_BY_STAFF: Final = ((ADMIN.login, "workflow"), (ADMIN.login, "billing"))
 
 
 async def pry(site: Site, chance: random.Random) -> list[str]:
-    """What was shown to somebody whose request it is not; and what was not shown to whose it is."""
+    """What was shown to somebody whose request it is not; and what was not shown to those who may see it."""
     async with schemas(site.running()) as visits:
         async for name, connection in visits:
             if name == "workflow":
@@ -44,20 +51,32 @@ async def pry(site: Site, chance: random.Random) -> list[str]:
     for row in (each for rows, most in found for each in chance.sample(rows, min(most, len(rows)))):
         others = [who for who in login_of if organisations.get(who) != organisations.get(row["contact_id"])]
         asked.append((row["id"], login_of.get(row["contact_id"]), login_of[chance.choice(others)]))
-    doors = Doors(site.running().services, lambda login: site.token(login, _SCOPES))
+    where = site.running().services, lambda login: site.token(login, _SCOPES)
+    doors, recording = Doors(*where), RecordingDoors(site.operations, *where, patience=_PATIENCE)
     try:
-        told = await asyncio.gather(*(_asked_for(doors, *one) for one in asked))
+        told = await asyncio.gather(*(_asked_for(doors, recording, *one) for one in asked))
     finally:
         await doors.close()
+        await recording.close()
     return [text for texts in told for text in texts]
 
 
-async def _asked_for(doors: Doors, request: UUID, contact: str | None, other: str) -> list[str]:
-    """One request, by somebody of another organisation and by whose it is."""
+async def _asked_for(
+    doors: Doors, recording: RecordingDoors, request: UUID, contact: str | None, other: str
+) -> list[str]:
+    """One request, by somebody of another organisation and by those who may see it."""
     paths = [(service, path.format(request)) for service, path in DOORS]
     shown = [f"{name}{path} is shown to {other}" for name, path in paths if await _shows(doors, other, name, path)]
-    if contact is not None and not await _shows(doors, contact, "workflow", f"/requests/{request}"):
-        shown.append(f"workflow/requests/{request} is hidden from {contact}, whose it is")
+    last = recording.operations.last.get(request)
+    position = last.position if last is not None else None
+    own = [] if contact is None else [(contact, "intake"), (contact, "workflow")]
+    for who, service in (*own, *_BY_STAFF):
+        try:
+            await recording.get_at(position, who, service, looking.DOORS[service].format(request))
+        except Refused:
+            shown.append(f"{service}/requests/{request} is hidden from {who}, who may see it")
+        except Unanswered:
+            continue  # other laws say what is left to be heard
     return shown
 
 
