@@ -12,6 +12,7 @@ from cli.demo.crm import Crm
 from cli.demo.scenario import Step
 from cli.door import Refused, Unanswered
 from contracts import workflow
+from contracts.registry import SERVICES
 from testkit.chaos.looking import Looking
 from testkit.chaos.operations import (
     Operation,
@@ -23,6 +24,7 @@ from testkit.chaos.operations import (
     position_of,
     shown_of,
 )
+from testkit.chaos.prying import _asked_for
 
 REQUEST = UUID(int=7)
 PATH = f"/requests/{REQUEST}"
@@ -59,7 +61,7 @@ async def door() -> AsyncIterator[Door]:
 
 @pytest.fixture
 async def doors(door: Door) -> AsyncIterator[RecordingDoors]:
-    services = dict.fromkeys(("intake", "workflow", "billing", "approvals"), door.address)
+    services = dict.fromkeys(SERVICES, door.address)
     doors = RecordingDoors(Operations(), services, lambda login: login, patience=0.0, connections=4)
     yield doors
     await doors.close()
@@ -133,6 +135,23 @@ async def test_a_read_that_is_refused_or_not_answered_is_entered_as_that(
     [told] = entered(doors)
     assert (told.what, told.outcome, told.shown) == ("read", outcome, {})
     assert told.status == (status if outcome == "refused" else 0)
+
+
+async def test_what_others_are_shown_is_told_and_what_owners_and_staff_are_shown_is_entered(
+    door: Door, doors: RecordingDoors
+) -> None:
+    doors.operations.add(Operation("note", "k", "http", "ok", 0.1, REQUEST, position=NOTED, place="workflow"))
+    door.body = {"items": []}
+    assert await _asked_for(doors, doors, REQUEST, "anna.keller", "bilal.lopes") == []
+    reads = [(each.who, each.place) for each in entered(doors) if each.awaited == NOTED]
+    assert reads[:2] == [("anna.keller", "intake"), ("anna.keller", "workflow")]
+    assert {place for _, place in reads[2:]} == {"workflow", "billing"}
+    door.body = {"items": [1]}
+    assert all("shown to bilal.lopes" in text for text in await _asked_for(doors, doors, REQUEST, None, "bilal.lopes"))
+    door.status = 404
+    hidden = await _asked_for(doors, doors, REQUEST, "anna.keller", "bilal.lopes")
+    assert [text.split(" is ")[1].split(",")[0] for text in hidden[:2]] == ["hidden from anna.keller"] * 2
+    assert len(hidden) == 4
 
 
 async def test_a_command_on_a_topic_is_entered_with_who_took_it_and_what_it_says(
