@@ -17,7 +17,7 @@ from cli.demo.organisation import ADMIN, AGENTS, APPROVERS, CONTACTS, SKUS
 from cli.demo.scenario import REASONS, SUMMARIES, Life, Step
 from testkit.chaos.faults import Fault
 from testkit.chaos.load import Arrival, Load, arrivals
-from testkit.chaos.looking import with_looks
+from testkit.chaos.looking import with_last_look, with_looks
 from testkit.chaos.operations import Operations, percentile
 from testkit.chaos.site import Site
 
@@ -36,7 +36,7 @@ _BY: Final = (5, 1, 4)
 """How often a contact, an agent and the other system submit."""
 _FULLER, _LOOKED_AT = 0.2, 0.2
 """The parts of a crowd that live a little more, and that are brief but looked at."""
-_LOOKS: Final = 0.3
+_LOOKS: Final = 0.15
 """The part of their acts after which those who live a little more are looked at."""
 
 
@@ -64,7 +64,7 @@ def _mixed(chance: random.Random, n: int) -> Life:
     if share < _FULLER:
         return with_looks(chance, _fuller(chance, n), _LOOKS)
     life = _brief(chance, n)
-    return with_looks(chance, life, 1.0) if share < _FULLER + _LOOKED_AT else life
+    return with_last_look(chance, life) if share < _FULLER + _LOOKED_AT else life
 
 
 def _brief(chance: random.Random, n: int) -> Life:

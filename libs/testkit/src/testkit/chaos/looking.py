@@ -44,18 +44,27 @@ def with_looks(chance: random.Random, life: Life, often: float) -> Life:
     return replace(life, steps=tuple(_steps(chance, life, often)))
 
 
+def with_last_look(chance: random.Random, life: Life) -> Life:
+    """The same life, at whose end whoever acted last looks."""
+    last = life.steps[-1] if life.steps else _submission(life)
+    return replace(life, steps=(*life.steps, _look(chance, last)))
+
+
 def _steps(chance: random.Random, life: Life, often: float) -> Iterator[Step]:
-    submitter = life.contact if life.by == "crm" else life.by
-    if chance.random() < often:
-        yield _look(chance, submitter, "submit")
-    for step in life.steps:
-        yield step
+    for n, step in enumerate((_submission(life), *life.steps)):
+        if n:
+            yield step
         if chance.random() < often:
-            yield _look(chance, step.who, step.what)
+            yield _look(chance, step)
 
 
-def _look(chance: random.Random, who: str, what: str) -> Step:
-    taken_by = _TAKEN_BY.get(what, "workflow")
+def _submission(life: Life) -> Step:
+    """What comes before the steps of a life; the other system cannot look, so the contact does."""
+    return Step("submit", life.contact if life.by == "crm" else life.by)
+
+
+def _look(chance: random.Random, after: Step) -> Step:
+    who, taken_by = after.who, _TAKEN_BY.get(after.what, "workflow")
     place = chance.choices(("here", "there", "list"), _HERE_THERE_LIST)[0]
     if place == "list":
         service = chance.choice(("intake", "workflow")) if who in _CONTACTS else "workflow"

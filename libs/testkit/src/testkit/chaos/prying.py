@@ -5,6 +5,7 @@ Whose it is, and staff, ask as well: what they are shown is entered with all els
 
 import asyncio
 import random
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -51,7 +52,7 @@ async def pry(site: Site, chance: random.Random) -> list[str]:
     for row in (each for rows, most in found for each in chance.sample(rows, min(most, len(rows)))):
         others = [who for who in login_of if organisations.get(who) != organisations.get(row["contact_id"])]
         asked.append((row["id"], login_of.get(row["contact_id"]), login_of[chance.choice(others)]))
-    where = site.running().services, lambda login: site.token(login, _SCOPES)
+    where = site.running().services, cache(lambda login: site.token(login, _SCOPES))
     doors, recording = Doors(*where), RecordingDoors(site.operations, *where, patience=_PATIENCE)
     try:
         told = await asyncio.gather(*(_asked_for(doors, recording, *one) for one in asked))
