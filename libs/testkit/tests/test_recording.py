@@ -13,7 +13,9 @@ from cli.demo.scenario import Step
 from cli.door import Refused, Unanswered
 from contracts import workflow
 from contracts.registry import SERVICES
-from testkit.chaos.looking import Looking
+from testkit.chaos.evidence import heard_by
+from testkit.chaos.laws.order import per_request_topic
+from testkit.chaos.looking import DOORS, Looking, heard_at
 from testkit.chaos.operations import (
     Operation,
     Operations,
@@ -137,6 +139,17 @@ async def test_a_read_that_is_refused_or_not_answered_is_entered_as_that(
     assert told.status == (status if outcome == "refused" else 0)
 
 
+def test_a_read_waits_for_what_is_heard_where_it_asks_and_for_nothing_else() -> None:
+    charged = Operation("charge", "k", "http", "ok", 0.1, REQUEST, position=NOTED, place="billing")
+    waits = {service for service in SERVICES if heard_at(service, charged) == NOTED}
+    assert waits == {"billing", "workflow"}
+    assert heard_at("workflow", None) is None
+    for service in DOORS:
+        told = Operation("x", "k", "http", "ok", 0.1, REQUEST, position=NOTED, place=service)
+        hearing = {name for name in DOORS if per_request_topic(service) in heard_by(name)} | {service}
+        assert {name for name in DOORS if heard_at(name, told)} <= hearing
+
+
 async def test_what_others_are_shown_is_told_and_what_owners_and_staff_are_shown_is_entered(
     door: Door, doors: RecordingDoors
 ) -> None:
@@ -144,6 +157,7 @@ async def test_what_others_are_shown_is_told_and_what_owners_and_staff_are_shown
     door.body = {"items": []}
     assert await _asked_for(doors, doors, REQUEST, "anna.keller", "bilal.lopes") == []
     reads = [(each.who, each.place) for each in entered(doors) if each.awaited == NOTED]
+    assert len(reads) == 4
     assert reads[:2] == [("anna.keller", "intake"), ("anna.keller", "workflow")]
     assert {place for _, place in reads[2:]} == {"workflow", "billing"}
     door.body = {"items": [1]}

@@ -13,7 +13,7 @@ from uuid import UUID
 from cli.demo.organisation import CONTACTS
 from cli.demo.player import Player
 from cli.demo.scenario import Life, Step
-from testkit.chaos.operations import RecordingDoors
+from testkit.chaos.operations import Operation, Position, RecordingDoors
 
 DOORS: Final = {
     "intake": "/requests/{}",
@@ -37,6 +37,11 @@ _PAGE: Final = 50
 _CONTACTS: Final = frozenset(contact.login for contact in CONTACTS)
 _FOR_STAFF: Final = frozenset({"billing", "approvals"})
 """Services that show contacts nothing of this."""
+
+
+def heard_at(service: str, last: Operation | None) -> Position | None:
+    """The position that a read of a service can wait for, of what was accepted last: None where it is never heard."""
+    return last.position if last is not None and service in (last.place, *_HEARS.get(last.place, ())) else None
 
 
 def with_looks(chance: random.Random, life: Life, often: float) -> Life:

@@ -69,11 +69,11 @@ async def _asked_for(
     paths = [(service, path.format(request)) for service, path in DOORS]
     shown = [f"{name}{path} is shown to {other}" for name, path in paths if await _shows(doors, other, name, path)]
     last = recording.operations.last.get(request)
-    position = last.position if last is not None else None
     own = [] if contact is None else [(contact, "intake"), (contact, "workflow")]
     for who, service in (*own, *_BY_STAFF):
         try:
-            await recording.get_at(position, who, service, looking.DOORS[service].format(request))
+            path = looking.DOORS[service].format(request)
+            await recording.get_at(looking.heard_at(service, last), who, service, path)
         except Refused:
             shown.append(f"{service}/requests/{request} is hidden from {who}, who may see it")
         except Unanswered:
