@@ -103,19 +103,10 @@ class Story:
                 Row(aggregate, REQUEST, sequence, positions, state, deepcopy(state))
             )
         position = "intake.requests", REQUEST, 1
-        for what, about in (("submit", REQUEST), ("note", REQUEST), ("charge", REQUEST), ("vote", REQUEST)):
-            self.evidence.operations.add(
-                Operation(
-                    what,
-                    f"k-{what}",
-                    "http",
-                    "ok",
-                    0.1,
-                    about,
-                    "run-1",
-                    position=position if what == "submit" else None,
-                )
-            )
+        for what in ("submit", "progress", "note", "charge", "vote", "close"):
+            told = Operation(what, f"k-{what}", "http", "ok", 0.1, REQUEST, "run-1")
+            told.place, told.position = "workflow", position if what == "submit" else None
+            self.evidence.operations.add(told)
         self.evidence.mails = {"<m0>": 1, "<m1>": 1}
 
 
@@ -166,6 +157,25 @@ def asked(what: str, outcome: Any, **more: Any) -> Plant:
     """One more operation."""
     fields: dict[str, Any] = {"subject": REQUEST, **more}
     return lambda evidence: evidence.operations.add(Operation(what, f"more-{what}", "http", outcome, 0.1, **fields))
+
+
+def without_asking(what: str) -> Plant:
+    """Nobody asked for it."""
+
+    def plant(evidence: Evidence) -> None:
+        evidence.operations = Operations([each for each in evidence.operations.all if each.what != what])
+
+    return plant
+
+
+def twice(kind: str, **data: Any) -> Plant:
+    """A fact and another one like it that were not told at all."""
+
+    def plant(evidence: Evidence) -> None:
+        fact = replace(evidence.facts[-1], type=kind, data=data)
+        evidence.facts += [replace(fact, id=UUID(int=n)) for n in (96, 97)]
+
+    return plant
 
 
 def shelf(name: str, **changed: Any) -> Plant:
@@ -276,6 +286,9 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I1", "act-lost", asked("charge", "ok")),
     ("I1", "act-lost", without("workflow.note-added")),
     ("I1", "act-repeated", again("billing.charge-logged")),
+    ("I1", "act-unasked", without_asking("note")),
+    ("I1", "moved-twice", twice("workflow.stage-changed", transition_id="t1")),
+    ("I1", "read-misses-request", asked("read", "refused", status=404, place="workflow", began=1.0)),
     ("I1", "answered-500", asked("edit", "refused", status=500)),
     ("I2", "fact-about-nothing", lambda e: e.facts.append(replace(e.facts[-1], subject=STRANGER, sequence=1))),
     ("I2", "row-about-nothing", row("billing", subject=STRANGER)),
@@ -334,6 +347,7 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("I8", "went-back", went_back),
     ("I9", "shown-to-others", shown("workflow/requests/7 is shown to esi.lopes")),
     ("I9", "hidden-from-owner", shown("workflow/requests/7 is hidden from esi.lopes, whose it is")),
+    ("I9", "listed-to-others", asked("list", "ok", subject=None, who="anna.keller", listed=(REQUEST,))),
     ("I9", "told-outside", again("workflow.note-added", text="Nobody must know.")),
     ("I11", "session-stuck", shelf("billing", stuck=["77 idle in transaction: SELECT 1"])),
     ("I11", "waits", shelf("workflow", waiting=["7 gap"])),

@@ -1,7 +1,6 @@
-"""Chaos with volume: the crowd, what shares an installation, and which requests an audit looks at."""
+"""Chaos with volume: the burst, what shares an installation, and which requests an audit looks at."""
 
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,12 +8,11 @@ from uuid import UUID
 import orjson
 import pytest
 
-from cli.demo import scenario
 from cli.reconcile.heard import Heard
 from testkit.chaos.archive import Archive
 from testkit.chaos.auditor import Violation
 from testkit.chaos.catalogue import FAULTS
-from testkit.chaos.crowd import BURST_RATE, CHAIN_AT_MOST, crowd, took_of
+from testkit.chaos.crowd import BURST_RATE, CHAIN_AT_MOST, took_of
 from testkit.chaos.evidence import Evidence
 from testkit.chaos.laws.books import series_have_no_gap
 from testkit.chaos.operations import Operation, Operations
@@ -27,21 +25,6 @@ ONE, TWO = UUID(int=1), UUID(int=2)
 def fact(subject: UUID, sequence: int, kind: str = "intake.request-submitted", **data: Any) -> Heard:
     identifier = UUID(int=subject.int * 1000 + sequence)
     return Heard(kind.split(".")[0], kind, subject, sequence, identifier, datetime(2026, 11, 24, tzinfo=UTC), data)
-
-
-def test_a_crowd_is_the_same_with_the_same_seed_and_nobody_without_a_rate() -> None:
-    assert crowd(4, "run", 50.0, 10.0) == crowd(4, "run", 50.0, 10.0)
-    assert crowd(4, "run", 0.0, 10.0) == []
-
-
-def test_a_crowd_comes_at_its_rate_is_short_and_of_every_kind() -> None:
-    arrivals = crowd(4, "run", 100.0, 20.0)
-    assert 1800 < len(arrivals) < 2200
-    assert all(before.at < after.at < 20 for before, after in pairwise(arrivals))
-    assert max(len(arrival.life.steps) for arrival in arrivals) == 1
-    assert {step.what for each in arrivals for step in each.life.steps} == {"note", "message", "close", "take-over"}
-    assert 0.25 < sum(each.life.by == "crm" for each in arrivals) / len(arrivals) < 0.55
-    assert 0.05 < sum(not each.careful for each in arrivals) / len(arrivals) < 0.3
 
 
 def test_a_burst_is_ten_times_a_tenth_of_what_the_chain_was_measured_to_bear() -> None:
@@ -61,11 +44,6 @@ def test_what_a_burst_took_is_told_of_its_own_submissions_that_were_accepted() -
     ):
         operations.add(Operation("submit", "k", "http", outcome, seconds, marker=marker))  # type: ignore[arg-type]
     assert took_of(operations, "b") == [0.1, 0.4]
-
-
-def test_keys_of_a_crowd_are_none_of_a_full_lifes() -> None:
-    full = {life.n for life in scenario.lives(4, 5000)}
-    assert not full & {arrival.life.n for arrival in crowd(4, "run", 100.0, 20.0)}
 
 
 def test_every_fault_is_planned_once_with_every_seed_and_no_more_than_some_share_an_installation() -> None:

@@ -49,6 +49,13 @@ _LAST = ("Keller", "Lopes", "Moreau", "Nilsson")
 CONTACTS = tuple(Somebody(f"{first}.{last}".lower(), f"{first} {last}") for last in _LAST for first in _FIRST)
 ORGANISATIONS = {"harbour": "Harbour Logistics", "alpine": "Alpine Clinics", "midtown": "Midtown Schools"}
 
+
+def organisation_of(contact: Somebody) -> UUID:
+    """The organisation that a contact belongs to: they take turns."""
+    names = list(ORGANISATIONS)
+    return identity(f"organisation:{names[CONTACTS.index(contact) % len(names)]}")
+
+
 MATRIX = {
     "high": {"high": "critical", "medium": "high", "low": "medium"},
     "medium": {"high": "high", "medium": "medium", "low": "low"},

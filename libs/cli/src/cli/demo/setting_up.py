@@ -55,15 +55,15 @@ async def people(doors: Doors) -> None:
         await _make(doors, "workflow", f"/queues/{name}/draft", queue, f"draft/{name}", method="PUT")
         await _make(doors, "workflow", f"/queues/{name}/publish", {}, f"publish/{name}")
     await _make(doors, "billing", "/price-book", sample.price_book(), "prices", method="PUT")
-    organisations = [str(sample.identity(f"organisation:{name}")) for name in sample.ORGANISATIONS]
-    for (_, title), identifier in zip(sample.ORGANISATIONS.items(), organisations, strict=True):
+    for name, title in sample.ORGANISATIONS.items():
+        identifier = str(sample.identity(f"organisation:{name}"))
         body = {"organisation_id": identifier, "name": title, "share_requests": True}
         await _make(doors, "intake", "/organisations", body, f"organisation/{title}")
     for n, contact in enumerate(sample.CONTACTS):
         body = {
             **_somebody(contact),
             "contact_id": str(contact.id),
-            "organisation_id": organisations[n % len(organisations)],
+            "organisation_id": str(sample.organisation_of(contact)),
             "mail_opt_out": ["closed"] if n % 10 == 9 else [],
         }
         await _make(doors, "intake", "/contacts", body, f"contact/{contact.login}")

@@ -19,6 +19,7 @@ from testkit.chaos.laws import (
     holding,
     order,
     privacy,
+    reads,
     recovering,
     states,
 )
@@ -59,7 +60,9 @@ LAWS: dict[str, tuple[Law, ...]] = {
         acceptance.accepted_is_there,
         acceptance.unknown_at_most_once,
         acceptance.acts_happen_once,
+        acceptance.grants_move_once,
         acceptance.no_error_of_ours,
+        reads.acts_are_shown,
         books.existence,
     ),
     "I2": (acceptance.nothing_from_nothing,),
@@ -81,7 +84,7 @@ LAWS: dict[str, tuple[Law, ...]] = {
         order.event_ids_are_unique,
         order.nothing_went_back,
     ),
-    "I9": (privacy.nobody_pries, privacy.inside_stays_inside),
+    "I9": (privacy.nobody_pries, privacy.inside_stays_inside, reads.lists_show_ones_own),
     "I11": (order.nothing_is_left,),
     "I12": (holding.nothing_is_kept, holding.memory_is_flat),
 }

@@ -38,9 +38,9 @@ async def busy(site: Site, seed: int, run: str) -> AsyncIterator[None]:
 
 
 def arriving(seed: int, run: str) -> list[Arrival]:
-    """Everything that begins, in its order. Pure."""
+    """Everything that begins, in its order; nobody looks, for a read that waits for what hangs is a 503. Pure."""
     found = chain(
-        plan(seed, run, _LIVES, _SECONDS),
+        plan(seed, run, _LIVES, _SECONDS, looks=0.0),
         _passed_on(seed, run, _PASSED_ON, _SECONDS),
         _passed_on(seed + 1, run, _MORE, _UNTIL),
     )

@@ -27,7 +27,7 @@ from chassis.clock import utc_now
 from chassis.ids import new_id
 from cli.clients import schemas
 from testkit.chaos.commits import commit
-from testkit.chaos.crowd import crowd
+from testkit.chaos.crowd import brief_crowd
 from testkit.chaos.evidence import per_request
 from testkit.chaos.experiment import furnish, quiet
 from testkit.chaos.faults import child_of, ready
@@ -154,7 +154,7 @@ async def _scaled(site: Site, service: str, rate: float, hold: float) -> Seen:
     await load.start()
     began, since = loop.time(), await _now(site)
     over = asyncio.Event()
-    arrivals = takewhile(lambda arrival: not over.is_set(), crowd(1, new_id().hex[:12], rate, _LONGEST))
+    arrivals = takewhile(lambda arrival: not over.is_set(), brief_crowd(1, new_id().hex[:12], rate, _LONGEST))
     playing = asyncio.create_task(load.play(arrivals))
     looking = asyncio.create_task(_members(site, service, seen, began))
     model = site.watch.processes[f"{service}-worker"]

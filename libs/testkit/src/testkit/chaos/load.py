@@ -1,7 +1,8 @@
 """An open-loop load: requests begin when a seeded plan says, whether or not the last ones are done.
 
-Each begins a life of the demo's scenario. Careful callers repeat what is not answered under the same key; careless
-ones ask once, and leave an unknown outcome behind. What a submission took is counted from when it was due.
+Each begins a life of the demo's scenario, whose people also look at what they did. Careful callers repeat what is not
+answered under the same key; careless ones ask once, and leave an unknown outcome behind. What a submission took is
+counted from when it was due.
 """
 
 import asyncio
@@ -12,8 +13,8 @@ from dataclasses import dataclass, replace
 from chassis.ids import new_id
 from cli.demo import scenario, setting_up
 from cli.demo.organisation import CONTACTS, MATRIX, queues
-from cli.demo.player import Player
 from cli.demo.scenario import Life
+from testkit.chaos.looking import Looking, with_looks
 from testkit.chaos.operations import DUE, RecordingCrm, RecordingDoors
 from testkit.chaos.site import Addresses, Site
 
@@ -22,6 +23,8 @@ _ABOUT_TO_BREACH = 0.4
 """Of the requests that staff pass on: received so long ago that their clock runs out in seconds."""
 _LEFT_OPEN = 0.7
 """Of those: nobody does anything about them, and they breach. The others are closed in time, or just not."""
+_LOOKS = 0.25
+"""The part of their acts after which people look."""
 _LAST_WITHIN = 120.0
 _LOGINS = frozenset(contact.login for contact in CONTACTS)
 _MINUTES: dict[str, int] = queues()[0]["completion_minutes"]
@@ -36,10 +39,14 @@ class Arrival:
     careful: bool
 
 
-def plan(seed: int, run: str, rate: float, seconds: float) -> list[Arrival]:
-    """Poisson arrivals at `rate` a second, each with a life of its own. The same seed gives the same plan."""
-    chance = random.Random(f"load {seed}")
-    return arrivals(chance, run, rate, seconds, iter(scenario.lives(seed, int(rate * seconds * 3) + 50)))
+def plan(seed: int, run: str, rate: float, seconds: float, looks: float = _LOOKS) -> list[Arrival]:
+    """Poisson arrivals at `rate` a second, each with a life of its own. The same seed gives the same plan.
+
+    People look after a part `looks` of their acts.
+    """
+    chance, looking = random.Random(f"load {seed}"), random.Random(f"looks {seed}")
+    lives = scenario.lives(seed, int(rate * seconds * 3) + 50)
+    return arrivals(chance, run, rate, seconds, (with_looks(looking, life, looks) for life in lives))
 
 
 def arrivals(
@@ -82,8 +89,8 @@ class Load:
         self._doors = (careful, careless)
         self._crm = RecordingCrm(operations, site.bootstrap, site.prefix)
         name = str(new_id())
-        self._careful = Player(careful, self._crm, name, lambda: None)
-        self._careless = Player(careless, self._crm, name, lambda: None)
+        self._careful = Looking(careful, self._crm, name, lambda: None)
+        self._careless = Looking(careless, self._crm, name, lambda: None)
         self.behind = 0.0
         """Seconds that the load itself came late, at the worst."""
         self._enough = False

@@ -15,10 +15,19 @@ from cli.door import Answer, Doors, Refused, Unanswered
 from contracts.base import Command
 
 Outcome = Literal["ok", "refused", "unknown"]
+Position = tuple[str, UUID, int]
+"""(topic, request, sequence)"""
+LOOKS = frozenset({"read", "list"})
+"""Operations that change nothing."""
 
 DUE: ContextVar[float | None] = ContextVar("DUE", default=None)
 """When the submission of this life was due, on the clock of `time.monotonic`."""
 
+CLOSED = "closed"
+"""What a request is called that is closed, by whoever shows one; and whether it is, among what is shown of it."""
+_COUNTS = {"note_no": "notes", "charge_revision": "charges", "revision": "charges"}
+"""Numbers that are shown of a request and only grow, by the names that doors have for them."""
+_POSITION = "throughline-position"
 _SUBJECT = re.compile(r"/requests/(?P<subject>[0-9a-f-]{36})(?:/(?P<what>[a-z-]+))?$")
 _BY_PATH = {"notes": "note", "messages": "message", "charges": "charge", "decisions": "vote", "approvals": "read"}
 _BY_COMMAND = {
@@ -35,7 +44,7 @@ class Operation:
     """One thing asked. `seconds` count from when it was due, not from when there was time for it."""
 
     what: str
-    """submit, progress, charge, vote, read …"""
+    """submit, progress, charge, vote, read, list …"""
     key: str
     via: Literal["http", "topic"]
     outcome: Outcome
@@ -47,8 +56,20 @@ class Operation:
     slug: str = ""
     status: int = 0
     """Of a refusal."""
-    position: tuple[str, UUID, int] | None = None
-    """(topic, request, sequence) that the answer says is durable."""
+    position: Position | None = None
+    """What the answer says is durable."""
+    who: str = ""
+    place: str = ""
+    """The service that was asked."""
+    began: float = 0.0
+    """On the clock of `time.monotonic`, as is `ended`."""
+    ended: float = 0.0
+    awaited: Position | None = None
+    """What a read was to wait for."""
+    shown: Mapping[str, int] = field(default_factory=dict)
+    """What the answer shows of the request, `shown_of`."""
+    listed: tuple[UUID, ...] = ()
+    """The requests that a list shows."""
 
 
 @dataclass
@@ -56,18 +77,22 @@ class Operations:
     """Every operation of a run, in the order of their ends."""
 
     all: list[Operation] = field(default_factory=list)
+    last: dict[UUID, Operation] = field(default_factory=dict)
+    """What was last accepted about each request, reads apart."""
 
     def add(self, operation: Operation) -> None:
         """Enter one."""
         self.all.append(operation)
+        if operation.subject is not None and operation.outcome == "ok" and operation.what not in LOOKS:
+            self.last[operation.subject] = operation
 
     def about(self, subjects: Container[UUID], made: Mapping[str, set[UUID]]) -> "Operations":
-        """Those about some requests, and those of which nothing was made; `made` says what was made of intentions."""
+        """Those about some requests, about none, and those of which nothing was made: `made` says what was made."""
 
         def concerns(each: Operation) -> bool:
             if each.subject is not None:
                 return each.subject in subjects
-            return all(subject in subjects for subject in made.get(each.marker, ()))
+            return not each.marker or all(subject in subjects for subject in made.get(each.marker, ()))
 
         return Operations([each for each in self.all if concerns(each)])
 
@@ -92,7 +117,7 @@ def marker_of(summary: object) -> str:
     return found[1] if found else ""
 
 
-def position_of(header: str | None) -> tuple[str, UUID, int] | None:
+def position_of(header: str | None) -> Position | None:
     """What `Throughline-Position` says: `topic/request@sequence`."""
     if not header or "@" not in header:
         return None
@@ -101,11 +126,32 @@ def position_of(header: str | None) -> tuple[str, UUID, int] | None:
     return topic, UUID(subject), int(sequence)
 
 
+def header_of(position: Position | None) -> str | None:
+    """The position as `Throughline-Position` says it; `position_of` reads it back."""
+    return None if position is None else "{}/{}@{}".format(*position)
+
+
+def shown_of(etag: str | None, body: Any) -> dict[str, int]:
+    """What an answer shows of a request: its version, its numbers of notes and charges, and whether it is closed."""
+    found = {} if etag is None else {"version": int(etag.strip('"'))}
+    if isinstance(body, dict):
+        found |= {name: body[told] for told, name in _COUNTS.items() if isinstance(body.get(told), int)}
+        stands = body.get("state", body.get("status"))
+        if stands is not None or CLOSED in body:
+            found[CLOSED] = int(stands == CLOSED or body.get(CLOSED) is True)
+    return found
+
+
+def listed_in(body: Any) -> tuple[UUID, ...]:
+    """The requests that a page of a list shows, whichever service's it is."""
+    return tuple(UUID(item.get("request_id", item.get("id"))) for item in body["items"])
+
+
 def act_of(method: str, path: str) -> tuple[str, UUID | None]:
     """What a call to a door asks for, and about which request."""
     if method == "GET":
         found = _SUBJECT.search(path)
-        return "read", UUID(found["subject"]) if found else None
+        return ("list", None) if path == "/requests" else ("read", UUID(found["subject"]) if found else None)
     if path == "/requests":
         return "submit", None
     found = _SUBJECT.search(path)
@@ -125,14 +171,21 @@ class RecordingDoors(Doors):
 
     def __init__(self, operations: Operations, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._operations = operations
+        self.operations = operations
+
+    async def get_at(self, position: Position | None, who: str, service: str, path: str) -> Answer:
+        """Read something once a position is heard there."""
+        said = header_of(position)
+        headers = {} if said is None else {_POSITION: said}
+        return await self._call("GET", who, service, path, headers=headers)
 
     async def _call(self, method: str, who: str, service: str, path: str, **options: Any) -> Answer:
         what, subject = act_of(method, path)
-        body = options.get("json") or {}
-        key = options.get("headers", {}).get("idempotency-key", "")
+        body, headers = options.get("json") or {}, options.get("headers", {})
+        key = headers.get("idempotency-key", "")
         told = Operation(what, key, "http", "unknown", 0.0, subject, marker_of(body.get("summary")))
-        began = _due(what)
+        told.who, told.place, told.awaited = who, service, position_of(headers.get(_POSITION))
+        due, told.began = _due(what), time.monotonic()
         try:
             answer = await super()._call(method, who, service, path, **options)
         except Refused as refused:
@@ -142,12 +195,17 @@ class RecordingDoors(Doors):
             raise
         else:
             told.outcome, told.position = "ok", position_of(answer.position)
+            if what == "list":
+                told.listed = listed_in(answer.body)
+            else:
+                told.shown = shown_of(answer.etag, answer.body)
             if what == "submit":
                 told.subject = UUID(str(answer.body["request_id"]))
             return answer
         finally:
-            told.seconds = time.monotonic() - began
-            self._operations.add(told)
+            told.ended = time.monotonic()
+            told.seconds = told.ended - due
+            self.operations.add(told)
 
 
 class RecordingCrm(Crm):
@@ -160,18 +218,19 @@ class RecordingCrm(Crm):
     async def command(self, kind: type[Command], subject: UUID, body: Mapping[str, Any], key: str) -> dict[str, Any]:
         what = _BY_COMMAND.get(kind.__name__, kind.__name__.lower())
         about = None if what == "submit" else subject
-        told = Operation(what, key, "topic", "unknown", 0.0, about, marker_of(body.get("summary")))
-        began = _due(what)
+        told = Operation(what, key, "topic", "unknown", 0.0, about, marker_of(body.get("summary")), place=kind.service)
+        due, told.began = _due(what), time.monotonic()
         try:
             answer = await super().command(kind, subject, body, key)
         except Refused as refused:
             told.outcome, told.slug, told.status = "refused", refused.slug, refused.status
             raise
         else:
-            told.outcome = "ok"
+            told.outcome, told.shown = "ok", shown_of(None, answer)
             if what == "submit":
                 told.subject = UUID(str(answer["request_id"]))
             return answer
         finally:
-            told.seconds = time.monotonic() - began
+            told.ended = time.monotonic()
+            told.seconds = told.ended - due
             self._operations.add(told)

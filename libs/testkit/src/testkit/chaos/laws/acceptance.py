@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from uuid import UUID
 
+from cli.reconcile.heard import Heard
 from testkit.chaos.archive import SUBMITTED
 from testkit.chaos.evidence import Evidence, per_request
 from testkit.chaos.operations import marker_of
@@ -11,16 +12,31 @@ from testkit.chaos.operations import marker_of
 Broken = tuple[str, str, str]
 
 _KNOWN = ("workflow.request-opened", "workflow.request-rejected")
-ACTS = {
-    "charge": "billing.charge-logged",
-    "note": "workflow.note-added",
-    "message": "workflow.message-posted",
-    "wait": "workflow.wait-began",
-    "close": "workflow.request-closed",
-    "reopen": "workflow.request-reopened",
-    "vote": "approvals.vote-cast",
+_ACTS = {
+    "billing.charge-logged": "charge",
+    "workflow.note-added": "note",
+    "workflow.message-posted": "message",
+    "workflow.wait-began": "wait",
+    "workflow.request-closed": "close",
+    "workflow.request-reopened": "reopen",
+    "workflow.transition-requested": "progress",
+    "approvals.vote-cast": "vote",
 }
+_MOVED = "workflow.stage-changed"
+_MOVES = frozenset({"progress", "regress"})
+ACTS = frozenset(_ACTS.values()) | _MOVES
 """Operations of which each makes exactly one fact, and that fact is made by nothing else."""
+
+
+def act_of(fact: Heard) -> str | None:
+    """The operation that made a fact, if it is one of `ACTS`.
+
+    A progress moves the request or asks for an approval; a move that carries out an approval was made by a vote.
+    """
+    if fact.type != _MOVED:
+        return _ACTS.get(fact.type)
+    move = fact.data.get("direction") or fact.data.get("move")  # as the next release of `testkit.upgrade` calls it
+    return move if move in _MOVES and fact.data.get("transition_id") is None else None
 
 
 def _subjects(evidence: Evidence, *types: str) -> set[UUID]:
@@ -64,20 +80,33 @@ def unknown_at_most_once(evidence: Evidence) -> Iterator[Broken]:
 
 
 def acts_happen_once(evidence: Evidence) -> Iterator[Broken]:
-    """Per request and kind of act: as many facts as were answered ok, at most those of unknown outcome more."""
+    """Per request and kind of act: as many facts as were answered ok, at most those of unknown outcome more.
+
+    Nothing else acts on requests: where nobody asked there is no fact.
+    """
     known, possible = Counter[tuple[str, UUID]](), Counter[tuple[str, UUID]]()
     for key, what, subject, outcome in {(o.key, o.what, o.subject, o.outcome) for o in evidence.operations.all}:
         if what in ACTS and subject is not None and key:
             known[what, subject] += outcome == "ok"
             possible[what, subject] += outcome == "unknown"
-    facts = Counter((fact.type, fact.subject) for fact in {f.id: f for f in evidence.facts}.values())
-    for what, subject in known.keys() | possible.keys():
-        n, least = facts[ACTS[what], subject], known[what, subject]
+    made = ((act_of(fact), fact.subject) for fact in {f.id: f for f in evidence.facts}.values())
+    facts = Counter((act, subject) for act, subject in made if act is not None)
+    for what, subject in known.keys() | possible.keys() | facts.keys():
+        n, least = facts[what, subject], known[what, subject]
         most = least + possible[what, subject]
         if n < least:
             yield "act-lost", f"{what} {subject}", f"{least} answered ok, {n} facts"
         if n > most:
-            yield "act-repeated", f"{what} {subject}", f"{least} ok and {most - least} unknown, {n} facts"
+            name = "act-repeated" if most else "act-unasked"
+            yield name, f"{what} {subject}", f"{least} ok and {most - least} unknown, {n} facts"
+
+
+def grants_move_once(evidence: Evidence) -> Iterator[Broken]:
+    """What was approved is carried out once at the most."""
+    moves = {fact.id: fact for fact in evidence.facts if fact.type == _MOVED and fact.data.get("transition_id")}
+    for (subject, transition), n in Counter((f.subject, f.data["transition_id"]) for f in moves.values()).items():
+        if n > 1:
+            yield "moved-twice", str(subject), f"{n} moves of the transition {transition}"
 
 
 def no_error_of_ours(evidence: Evidence) -> Iterator[Broken]:
