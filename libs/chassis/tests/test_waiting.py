@@ -124,7 +124,7 @@ async def test_large_messages_that_wait_are_read_a_few_at_a_time_and_all_of_them
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     till, decider = uuid4(), toy.decider(database)
-    large = {"record": b"x" * 1000, "headers": [("x", b"y" * 100)]}
+    large: dict[str, Any] = {"record": b"x" * 1000, "headers": [("x", b"y" * 100)]}
     late = [remembered(heard(till, Add(n), n, **large)) for n in range(2, 8)]
     await decider.handle_batch(late)
     monkeypatch.setattr("chassis.waiting.AT_ONCE", 2500)
@@ -138,6 +138,14 @@ async def test_large_messages_that_wait_are_read_a_few_at_a_time_and_all_of_them
         return await total(database, till) == sum(range(1, 8))
 
     await eventually(drained)
+
+
+async def test_what_other_services_told_is_read_before_the_commands_of_a_client(database: Database) -> None:
+    till = uuid4()
+    commands = [remembered(replace(heard(till, Add(1), n, "toy.commands.erp"), reply_to="erp")) for n in range(2, 5)]
+    await toy.decider(database).handle_batch([*commands, remembered(heard(till, Add(1), 2))])
+    read = [row["stream"] for row in await of_subject(database, "tills", till)]
+    assert read == ["other.things", *["toy.commands.erp"] * 3]
 
 
 async def test_what_comes_to_wait_while_a_sweep_decides_what_it_waits_for_flows_too(database: Database) -> None:

@@ -16,7 +16,7 @@ from testkit.chaos.crowd import BURST_RATE, CHAIN_AT_MOST, took_of
 from testkit.chaos.evidence import Evidence
 from testkit.chaos.laws.books import series_have_no_gap
 from testkit.chaos.operations import Operation, Operations
-from testkit.chaos.session import rounds
+from testkit.chaos.session import Round, rounds
 from testkit.chaos.witness import again
 
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -48,20 +48,22 @@ def test_what_a_burst_took_is_told_of_its_own_submissions_that_were_accepted() -
 
 def test_every_fault_is_planned_once_with_every_seed_and_no_more_than_some_share_an_installation() -> None:
     planned = rounds(list(FAULTS), [1, 2], 12)
-    assert sorted((name, seed) for seed, names in planned for name in names) == sorted(
+    assert sorted((name, seed) for seed, names, *_ in planned for name in names) == sorted(
         (name, seed) for name in FAULTS for seed in (1, 2)
     )
-    assert max(len(names) for _, names in planned) == 12
+    assert max(len(names) for _, names, *_ in planned) == 12
     assert planned == rounds(list(FAULTS), [1, 2], 12)
 
 
 def test_what_is_done_is_not_planned_again() -> None:
     faults = ["kafka-kill", "kill-api"]
-    assert rounds(faults, [1, 2], 5, {("kafka-kill", 1), ("kill-api", 1), ("kill-api", 2)}) == [(2, ("kafka-kill",))]
+    assert rounds(faults, [1, 2], 5, {("kafka-kill", 1), ("kill-api", 1), ("kill-api", 2)}) == [
+        Round(2, ("kafka-kill",))
+    ]
 
 
 def test_faults_that_need_links_or_disks_have_installations_of_their_own() -> None:
-    for _, names in rounds(list(FAULTS), [1], 1000):
+    for _, names, *_ in rounds(list(FAULTS), [1], 1000):
         assert len({"-link-" in name or name.startswith("disk-") for name in names}) == 1
 
 

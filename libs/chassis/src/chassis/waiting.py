@@ -22,12 +22,13 @@ DUE = (
 AT_ONCE = 8 << 20
 """Bytes of what waits for one request that are read at a time; one message is, whatever its size."""
 _OF_SUBJECT = (
-    "SELECT r.* FROM (SELECT o.*, sum(o.bytes) OVER (ORDER BY o.first_id, o.sequence, o.id) AS so_far FROM ("
-    "SELECT w.*, min(w.id) OVER (PARTITION BY w.stream) AS first_id, "
+    "SELECT r.* FROM (SELECT o.*, sum(o.bytes) OVER (ORDER BY o.last, o.first_id, o.sequence, o.id) AS so_far FROM ("
+    "SELECT w.*, w.kind = 'command' AS last, min(w.id) OVER (PARTITION BY w.stream) AS first_id, "
     "coalesce(octet_length(w.record), 0) + coalesce(pg_column_size(w.headers), 0) AS bytes FROM waiting w "
-    "WHERE w.aggregate = $1 AND w.subject = $2) o ORDER BY o.first_id, o.sequence, o.id LIMIT 500) r "
-    "WHERE r.so_far <= $3 OR r.so_far = r.bytes ORDER BY r.first_id, r.sequence, r.id"
+    "WHERE w.aggregate = $1 AND w.subject = $2) o ORDER BY o.last, o.first_id, o.sequence, o.id LIMIT 500) r "
+    "WHERE r.so_far <= $3 OR r.so_far = r.bytes ORDER BY r.last, r.first_id, r.sequence, r.id"
 )
+"""Clients' commands last: however many wait, what other services told is read."""
 _LIST = (
     "SELECT id, aggregate, subject, kind, stream, sequence, reason, detail, attempts, next_at, first_at, "
     "message::text, encode(record, 'escape') AS record_text FROM waiting "

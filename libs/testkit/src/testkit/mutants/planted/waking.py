@@ -109,7 +109,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "waiting messages out of order",
         "L2",
         f"{_CHASSIS}/waiting.py",
-        "r.bytes ORDER BY r.first_id, r.sequence, r.id",
+        "r.bytes ORDER BY r.last, r.first_id, r.sequence, r.id",
         "r.bytes ORDER BY r.id",
         why="what waited is decided in the order in which it arrived, and not in that in which it was told",
         tests=f"{_TESTS}/test_waiting.py::test_what_waited_for_a_gap_flows_in_order_when_it_is_filled",
