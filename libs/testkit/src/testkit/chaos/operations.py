@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal
 from uuid import UUID
 
 from cli.demo.crm import Crm
 from cli.door import Answer, Doors, Refused, Unanswered
 from contracts.base import Command
+from testkit.chaos.answers import Failure, listen
 
 Outcome = Literal["ok", "refused", "unknown"]
 
@@ -56,6 +58,8 @@ class Operations:
     """Every operation of a run, in the order of their ends."""
 
     all: list[Operation] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    """What doors answered that could do nothing at the moment, attempt by attempt."""
 
     def add(self, operation: Operation) -> None:
         """Enter one."""
@@ -126,6 +130,7 @@ class RecordingDoors(Doors):
     def __init__(self, operations: Operations, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._operations = operations
+        listen(chain.from_iterable(self._clients.values()), operations.failures)
 
     async def _call(self, method: str, who: str, service: str, path: str, **options: Any) -> Answer:
         what, subject = act_of(method, path)
