@@ -117,12 +117,9 @@ class Repeated(Fault):
         )
         await self._producer.start()
         await self._consumer.start()
-        existing = await self._consumer.topics()
+        everything = await self._consumer._client.fetch_all_metadata()
         places = [
-            TopicPartition(topic, n)
-            for topic in self._topics
-            if topic in existing
-            for n in self._consumer.partitions_for_topic(topic) or ()
+            TopicPartition(topic, n) for topic in self._topics for n in everything.partitions_for_topic(topic) or ()
         ]
         self._consumer.assign(places)
         for place, end in (await self._consumer.end_offsets(places)).items():
