@@ -44,10 +44,12 @@ async def look(kafka: Mapping[str, Any], prefix: str) -> Horizon:
     try:
         await admin.start()
         await consumer.start()
+        everything = await consumer._client.fetch_all_metadata()
         for service in SERVICES:
             committed = await admin.list_consumer_group_offsets(naming.group(prefix, service))
             for topic in _heard(service):
-                places = await _places(consumer, naming.topic(prefix, topic))
+                name = naming.topic(prefix, topic)
+                places = [TopicPartition(name, n) for n in sorted(everything.partitions_for_topic(name) or ())]
                 at = {place: committed[place].offset if place in committed else 0 for place in places}
                 late = await _late(consumer, at)
                 behind[service, topic] = sum(late.values())
@@ -64,11 +66,6 @@ async def look(kafka: Mapping[str, Any], prefix: str) -> Horizon:
 def _heard(service: str) -> list[str]:
     kinds = {"stream", "resent"}
     return [topic.name for topic in TOPICS if topic.kind in kinds and service in topic.readers]
-
-
-async def _places(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    await consumer.topics()
-    return [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
 async def _late(consumer: AIOKafkaConsumer, at: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

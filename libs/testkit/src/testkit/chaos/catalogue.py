@@ -16,6 +16,8 @@ from testkit.chaos.operators import Locked, LongTransaction, Rewound, Scaled
 from testkit.chaos.overtaking import IN_HAND, Overtaken, ZombieWorker
 from testkit.chaos.places import AtFailpoint, PausedAt
 from testkit.chaos.poison import Poisoned
+from testkit.chaos.reconciling import Reconciled
+from testkit.chaos.repeating import Repeated
 from testkit.chaos.servers import LongAway, ServerFrozen, ServerKilled, ServerStopped
 from testkit.chaos.site import Site
 from testkit.chaos.skewed import SERVER_SKEWS, SKEWS, ServerSkewed, Skewed
@@ -166,7 +168,8 @@ FAULTS: dict[str, Make] = {
     **{f"disk-{server}": partial(_disk, server) for server in ("postgres", "kafka")},
     **{f"clock-{how}": _clock(how) for how in SKEWS},
     "clock-database": _database_clock,
-    "redeliver": lambda site, chance: Rewound(site, chance.choice(("workflow", "billing", "notifications"))),
+    "redeliver": lambda site, chance: Rewound(site, chance.choice(("intake", "workflow", "billing", "notifications"))),
+    "repeat-records": Repeated,
     "locked": lambda site, chance: Locked(site, chance.choice(("workflow.requests", "intake.submissions"))),
     "long-transaction": lambda site, chance: LongTransaction(site, chance.choice(_BUSY["-relay"])),
     "scale": lambda site, chance: Scaled(site, chance.choice(("workflow", "notifications")), 4),
@@ -177,6 +180,7 @@ FAULTS: dict[str, Make] = {
     "next-versions": lambda site, chance: NextFacts(site, chance, known=True),
     "burst": Burst,
     "storm": _storm,
+    "reconcile": lambda site, chance: Reconciled.of(site),
 }
 """Every fault by name."""
 
@@ -195,7 +199,7 @@ SETS: dict[str, tuple[str, ...]] = {
     "F7": tuple(name for name in FAULTS if "-link-" in name),
     "F8": ("disk-postgres", "disk-kafka"),
     "F9": (*(f"clock-{how}" for how in SKEWS), "clock-database"),
-    "F10": ("redeliver",),
+    "F10": ("redeliver", "repeat-records"),
     "F11": ("delay",),
     "F12": ("poison",),
     "F13": ("next-fields", "next-types", "next-versions"),
@@ -203,6 +207,7 @@ SETS: dict[str, tuple[str, ...]] = {
     "F16": ("locked", "long-transaction"),
     "F17": ("scale",),
     "F18": ("storm",),
+    "operators": ("reconcile",),
     "all": tuple(FAULTS),
 }  # fmt: skip
 """Faults that are asked for together, most by their number."""

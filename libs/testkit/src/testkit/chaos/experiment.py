@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -17,20 +17,21 @@ from cli.demo import setting_up
 from cli.demo.organisation import CONTACTS, identity
 from cli.door import Doors, Refused, Unanswered
 from embedded.errors import NotStarted
+from testkit.chaos.answers import Failure
 from testkit.chaos.auditor import Violation, late_recovery
 from testkit.chaos.catalogue import FAULTS, SETS
 from testkit.chaos.crowd import crowd
 from testkit.chaos.evidence import per_request
 from testkit.chaos.faults import Fault
 from testkit.chaos.footprint import footprint
+from testkit.chaos.laws import passing
 from testkit.chaos.laws.recovering import GIVEN_UP_AFTER
 from testkit.chaos.load import Arrival, Load, plan
 from testkit.chaos.machine import slowed, turns
-from testkit.chaos.operations import Operations
+from testkit.chaos.operations import Operation, Operations
 from testkit.chaos.site import Addresses, Site
-from testkit.chaos.witness import Witness
+from testkit.chaos.witness import Found, Witness
 
-_QUIET_WITHIN = 120.0
 _LEFT = (
     "SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM wake WHERE at <= clock_timestamp()) + "
     "(SELECT count(*) FROM journal j JOIN relay_cursor c USING (grp) WHERE j.topic IS NOT NULL AND j.seq > c.high)"
@@ -90,6 +91,10 @@ class Result:
     """Resident memory of the largest process at the end."""
     submits: list[float] = field(default_factory=list)
     """Seconds that each accepted submission took from when it was due, ascending."""
+    meanwhile: list[float] = field(default_factory=list)
+    """The same of those that ended while the fault lasted."""
+    turned_away: int = 0
+    """How many attempts doors answered that could do nothing at the moment."""
     behind: float = 0.0
     slowed: float = 1.0
     """How many times as long everything took from the strike to the recovery as on an empty machine."""
@@ -123,10 +128,9 @@ async def furnish(site: Site) -> None:
 
 async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: Shape, *, whole: bool) -> Result:
     """Carry it out, and audit what it touched; with `whole`, everything since the site was started."""
-    began = time.monotonic()
-    chance = random.Random(f"{name} {seed}")
+    began, chance = time.monotonic(), random.Random(f"{name} {seed}")
     fault = FAULTS[name](site, chance)
-    result, before = Result(name, seed, fault.name), len(site.operations.all)
+    result, before, failed = Result(name, seed, fault.name), len(site.operations.all), len(site.operations.failures)
 
     def ended(part: str) -> None:
         result.ended[part] = round(time.monotonic() - began, 1)
@@ -138,8 +142,10 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
         playing = asyncio.create_task(load.play(arrivals(chance, shape, longer=fault.longer), shape.patience))
         await asyncio.sleep(chance.uniform(0.2, 0.4) * shape.seconds)
         lasting, struck, ours = asyncio.get_running_loop().time() + shape.lasts, utc_now(), turns()
+        since = len(site.operations.all)
         await strike_and_heal(fault, lasting, result)
         ended("heal")
+        result.meanwhile = took(site.operations.all[since:])
         result.recovered = await recovery(site)
         result.slowed = slowed(ours, turns())
         witness.hindered.append((struck, utc_now()))
@@ -148,20 +154,54 @@ async def experiment(site: Site, witness: Witness, name: str, seed: int, shape: 
         ended("load")
     finally:
         await load.stop()
-    await quiet(site, shape.patience)
+    is_quiet = await quiet(site, passing.patience(set_of(name), shape.patience))
     ended("quiet")
+    await hindered(result, fault.look_again)
+    result.proof = fault.proof
     found = await witness.settled(chance, held, whole=whole, within=shape.patience / 2)
     ended("audit")
-    result.violations = late_recovery(name, set_of(name), result.recovered, result.slowed) + found.violations
+    audited(result, found)
+    result.behind, result.unanswered = load.behind, load.unanswered
+    asked, failures = site.operations.all[before:], site.operations.failures[failed:]
+    result.operations, result.submits = Operations(asked).counts(), took(asked)
+    result.violations = judged(result, fault, site.operations.all[since:], failures, is_quiet) + found.violations
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def audited(result: Result, found: Found) -> None:
+    """Enter what an audit found, but for the violations."""
     result.audited, result.mib = found.requests, found.mib
     result.late, result.unhindered = found.late, found.unhindered
     result.facts, result.duplicates, result.waited_for = found.facts, found.duplicates, found.waited_for
-    result.behind, result.unanswered = load.behind, load.unanswered
-    asked = Operations(site.operations.all[before:])
-    result.operations = asked.counts()
-    result.submits = sorted(each.seconds for each in asked.submissions("ok"))
-    result.seconds = time.monotonic() - began
-    return result
+
+
+def judged(
+    result: Result, fault: Fault, asked: Sequence[Operation], failures: Sequence[Failure], is_quiet: bool | None
+) -> list[Violation]:
+    """What a run broke besides the promises that its audit is about; `asked` ended since the strike."""
+    kind = set_of(result.fault)
+    result.turned_away = len(failures)
+    course = passing.Course(
+        fault=result.fault,
+        kind=kind,
+        slowed=result.slowed,
+        facts=result.facts,
+        repeats=result.duplicates,
+        failures=failures,
+        asked=asked,
+        unanswered=result.unanswered,
+        oldest_unsent=fault.oldest_unsent,
+        orphans=fault.orphans,
+        drained=result.ended["quiet"] - result.ended["heal"] if is_quiet else None,
+    )
+    late = late_recovery(result.fault, kind, result.recovered, result.slowed)
+    return late + [Violation(*each) for each in passing.broken(course)]
+
+
+def took(operations: Sequence[Operation]) -> list[float]:
+    """Seconds that each accepted submission among some operations took from when it was due, ascending."""
+    return sorted(each.seconds for each in Operations(list(operations)).submissions("ok"))
 
 
 def arrivals(chance: random.Random, shape: Shape, *, longer: float = 0.0) -> list[Arrival]:
@@ -177,12 +217,17 @@ async def strike_and_heal(fault: Fault, until: float, result: Result) -> None:
     async def last() -> None:
         await asyncio.sleep(max(0.0, until - asyncio.get_running_loop().time()))
 
-    for act in (fault.strike, last, fault.heal):
+    await hindered(result, fault.strike, last, fault.heal)
+    result.proof = fault.proof
+
+
+async def hindered(result: Result, *acts: Callable[[], Awaitable[None]]) -> None:
+    """Do one after the other; what hinders any of them is told."""
+    for act in acts:
         try:
             await act()
-        except (AssertionError, *_HINDERS) as hindered:
-            result.said += f" (hindered: {hindered!r})"
-    result.proof = fault.proof
+        except (AssertionError, *_HINDERS) as error:
+            result.said += f" (hindered: {error!r})"
 
 
 async def recovery(site: Site, within: float = GIVEN_UP_AFTER) -> float | None:
@@ -222,8 +267,8 @@ async def _back(site: Site, subject: str) -> bool:
     return all([await process.ready() for process in site.watch.processes.values()])
 
 
-async def quiet(site: Site, within: float = _QUIET_WITHIN) -> None:
-    """Return when nothing waits, is due or is unsent any more, or when the time is up: the audit says what is left."""
+async def quiet(site: Site, within: float = passing.QUIET_WITHIN) -> bool | None:
+    """True once nothing waits, is due or is unsent any more; None when the time is up: the audit says what is left."""
 
     async def nothing_left() -> bool:
         async with schemas(site.running()) as visits:
@@ -234,7 +279,7 @@ async def quiet(site: Site, within: float = _QUIET_WITHIN) -> None:
                     return False
         return True
 
-    await _until(nothing_left, within)
+    return await _until(nothing_left, within)
 
 
 async def _until(reached: Callable[[], Awaitable[bool]], within: float) -> bool | None:

@@ -26,6 +26,10 @@ class Fault(ABC):
     """How one can see that it happened; empty as long as it has not."""
     longer: float = 0.0
     """Seconds that it takes by itself, however long faults are to last: requests go on to begin for as much longer."""
+    oldest_unsent: float | None = None
+    """Seconds that a fact waited at worst to be published while it lasted; None: it did not look."""
+    orphans: Sequence[str] = ()
+    """What a reconciliation missed that was part of it."""
 
     @property
     def struck(self) -> bool:
@@ -38,6 +42,10 @@ class Fault(ABC):
 
     async def heal(self) -> None:
         """End, and return; the system may take its time to recover from here on."""
+        return
+
+    async def look_again(self) -> None:
+        """What is to be seen of it when all is quiet again; `proof` and the rest may still change."""
         return
 
 

@@ -31,6 +31,8 @@ def told(result: Result) -> str:
         f"{len(result.late)} breaches, at worst "
         f"{max(result.late, default=0.0):.2f} s late, {max(result.unhindered, default=0.0):.2f} s without a fault in "
         f"the way; {result.mib:.0f} MiB in the largest process",
+        f"  while it lasted {len(result.meanwhile)} submissions, p50 {percentile(result.meanwhile, 0.5):.2f} s, "
+        f"p99 {percentile(result.meanwhile, 0.99):.2f} s; {result.turned_away} attempts answered 429 or 5xx",
     ]
     lines += [f"  unanswered: {text:.200}" for text in result.unanswered[-2:]]
     lines += [f"  {violation}" for violation in result.violations[:20]]

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal
 from uuid import UUID
 
 from cli.demo.crm import Crm
 from cli.door import Answer, Doors, Refused, Unanswered
 from contracts.base import Command
+from testkit.chaos.answers import Failure, listen
 
 Outcome = Literal["ok", "refused", "unknown"]
 Position = tuple[str, UUID, int]
@@ -79,6 +81,8 @@ class Operations:
     all: list[Operation] = field(default_factory=list)
     last: dict[UUID, Operation] = field(default_factory=dict)
     """What was last accepted about each request, reads apart."""
+    failures: list[Failure] = field(default_factory=list)
+    """What doors answered that could do nothing at the moment, attempt by attempt."""
 
     def add(self, operation: Operation) -> None:
         """Enter one."""
@@ -172,6 +176,7 @@ class RecordingDoors(Doors):
     def __init__(self, operations: Operations, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.operations = operations
+        listen(chain.from_iterable(self._clients.values()), operations.failures)
 
     async def get_at(self, position: Position | None, who: str, service: str, path: str) -> Answer:
         """Read something once a position is heard there."""

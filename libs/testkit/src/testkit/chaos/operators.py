@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -67,48 +68,55 @@ Shares = Callable[[Site, str], Awaitable[dict[str, set[TopicPartition]]]]
 
 
 class Rewound(Fault):
-    """The offsets of a service's group set back to the beginning: every fact and document is delivered once more."""
+    """The offsets of a service's groups set back to the beginning: facts, documents and commands come once more."""
 
     def __init__(self, site: Site, service: str) -> None:
         self.name = f"redeliver everything to {service}"
         self._site = site
         self._process = site.watch.processes[f"{service}-worker"]
-        self._group = naming.group(site.prefix, service)
+        self._facts = naming.group(site.prefix, service)
+        self._commands = f"{self._facts}.commands"
 
     async def strike(self) -> None:
         """The worker is away while it happens, as an operator would do it."""
         self._process.wanted = False
         try:
             await asyncio.to_thread(child_of(self._process).stop)
-            before = await self._committed()
-            await eventually(lambda: self._rewound(list(before)), within=_EMPTY_WITHIN, every=1.0)
-            if sum(before.values()) and not sum((await self._committed()).values()):
-                self.proof = f"{sum(before.values())} records come again"
+            facts, commands = [await self._rewound(group) for group in (self._facts, self._commands)]
+            if facts:
+                self.proof = f"{facts} records and {commands} commands come again"
         finally:
             self._site.watch.start(self._process)
             self._process.wanted = True
 
-    async def _committed(self) -> dict[TopicPartition, int]:
+    async def _rewound(self, group: str) -> int:
+        """How many records come again to a group; raises AssertionError when its offsets stay where they are."""
+        before = await self._committed(group)
+        if not sum(before.values()):
+            return 0
+        await eventually(partial(self._let, group, list(before)), within=_EMPTY_WITHIN, every=1.0)
+        assert not sum((await self._committed(group)).values()), f"{group} is not at its beginning"
+        return sum(before.values())
+
+    async def _committed(self, group: str) -> dict[TopicPartition, int]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._site.bootstrap)
         await admin.start()
         try:
-            offsets = await admin.list_consumer_group_offsets(self._group)
+            offsets = await admin.list_consumer_group_offsets(group)
             return {place: at.offset for place, at in offsets.items()}
         finally:
             await admin.close()
 
-    async def _rewound(self, places: list[TopicPartition]) -> bool:
+    async def _let(self, group: str, places: list[TopicPartition]) -> bool:
         """Whether the group let it be done: a worker that keeps its name has its place until its session ends."""
         try:
-            await self._rewind(places)
+            await self._rewind(group, places)
         except CommitFailedError:
             return False
         return True
 
-    async def _rewind(self, places: list[TopicPartition]) -> None:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._site.bootstrap, group_id=self._group, enable_auto_commit=False
-        )
+    async def _rewind(self, group: str, places: list[TopicPartition]) -> None:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._site.bootstrap, group_id=group, enable_auto_commit=False)
         await consumer.start()
         try:
             consumer.assign(places)
@@ -161,7 +169,7 @@ class LongTransaction(Fault):
         self._service = service
         self._sessions: list[asyncpg.Connection] = []
         self._held = self._told = 0
-        self._since = self._worst = 0.0
+        self._since = 0.0
         self._looking: asyncio.Task[None] | None = None
 
     async def strike(self) -> None:
@@ -183,7 +191,7 @@ class LongTransaction(Fault):
 
     async def _look(self) -> None:
         while True:
-            self._worst = max(self._worst, await self._sessions[1].fetchval(BEHIND))
+            self.oldest_unsent = max(self.oldest_unsent or 0.0, await self._sessions[1].fetchval(BEHIND))
             await asyncio.sleep(0.5)
 
     async def heal(self) -> None:
@@ -194,9 +202,8 @@ class LongTransaction(Fault):
             held, told = await self._xmin(), await self._sessions[1].fetchval(_TOLD) - self._told
             lasted = time.monotonic() - self._since
             if held and held == self._held and told:
-                self.proof = (
-                    f"xmin {held} held for {lasted:.0f} s; {told} facts went out, {self._worst:.1f} s old at worst"
-                )
+                worst = self.oldest_unsent or 0.0
+                self.proof = f"xmin {held} held for {lasted:.0f} s; {told} facts went out, {worst:.1f} s old at worst"
         for session in self._sessions:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await session.close()

@@ -41,7 +41,8 @@ def run_of(result: Result, shape: Shape, commit: str) -> Run:
         "operations": result.operations, "accepted": len(result.submits), "unanswered": len(result.unanswered),
         "audited": result.audited, "facts": result.facts, "duplicates": result.duplicates,
         "late": figures_of(result.late), "unhindered": figures_of(result.unhindered),
-        "submits": figures_of(result.submits), "mib": round(result.mib), "slowed": round(result.slowed, 1),
+        "submits": figures_of(result.submits), "meanwhile": figures_of(result.meanwhile),
+        "turned_away": result.turned_away, "mib": round(result.mib), "slowed": round(result.slowed, 1),
         "rate": shape.rate, "crowd": shape.crowd, "seconds": shape.seconds, "lasts": shape.lasts,
         "took": round(result.seconds, 1), "ended": result.ended,
     }  # fmt: skip
