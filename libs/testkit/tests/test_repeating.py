@@ -138,13 +138,12 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def told(bootstrap: str, topic: str) -> list[Any]:
     """Everything on a topic of one partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         place = TopicPartition(topic, 0)
         consumer.assign([place])
         end = (await consumer.end_offsets([place]))[place]
-        await consumer.seek_to_beginning(place)
         found: list[Any] = []
         async with asyncio.timeout(20):
             while len(found) < end:
