@@ -143,7 +143,13 @@ def test_a_run_fails_by_a_figure_that_its_fault_must_not_reach() -> None:
 
 async def test_every_attempt_that_a_door_could_not_serve_is_entered_whoever_repeats_it() -> None:
     operations = Operations()
-    answers = iter([httpx2.Response(503, headers={"retry-after": "2"}), httpx2.Response(502), httpx2.Response(204)])
+    answers = iter(
+        [
+            httpx2.Response(503, headers={"retry-after": "2"}),
+            httpx2.Response(502),
+            httpx2.Response(200, json={"items": []}),
+        ]
+    )
     doors = RecordingDoors(operations, {"intake": "http://door"}, lambda _: "", patience=5.0, connections=1)
     [client] = doors._clients["intake"]
     client._transport = httpx2.MockTransport(lambda _: next(answers))

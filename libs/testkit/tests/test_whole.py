@@ -244,7 +244,8 @@ async def test_the_end_of_a_run_waits_as_long_as_its_shape_says(monkeypatch: pyt
         return Found()
 
     load = SimpleNamespace(start=nothing, stop=nothing, play=play, behind=0.0, unanswered=[])
-    fault = SimpleNamespace(name="kill intake", longer=0.0)
+    told: dict[str, Any] = {"proof": "", "oldest_unsent": None, "orphans": []}
+    fault = SimpleNamespace(name="kill intake", longer=0.0, look_again=nothing, **told)
     site: Any = SimpleNamespace(operations=Operations(), running=lambda: None, watch=SimpleNamespace(processes={}))
     for name, stub in {"footprint": nothing, "strike_and_heal": nothing, "recovery": nothing, "quiet": quiet}.items():
         monkeypatch.setattr(experiment, name, stub)
