@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from chassis.books import _event_id
-from chassis.deadletters import Letter, Original, kept_headers, told_row
+from chassis.deadletters import Letter, Original, event_id, kept_headers, told_row
 from chassis.hearing import Dead
 from contracts.registry import TOPICS
 
@@ -23,12 +22,12 @@ def test_headers_come_back_as_they_were_one_without_value_included(as_pairs: boo
     kept = [[n, text(v)] if as_pairs else {"name": n, "value": text(v)} for n, v in came]
     again = kept_headers(json.dumps(kept))
     assert again == [(name, None if value is None else value.encode()) for name, value in came]
-    assert str(_event_id(json.dumps(kept))) == ONE
+    assert str(event_id(json.dumps(kept))) == ONE
 
 
 @pytest.mark.parametrize("kept", [None, [["ce_id", None]], [["ce_id", text("no id")]]])
 def test_a_letter_without_a_readable_id_has_none(kept: object) -> None:
-    assert _event_id(None if kept is None else json.dumps(kept)) is None
+    assert event_id(None if kept is None else json.dumps(kept)) is None
 
 
 @pytest.mark.parametrize("large", ["key", "value", "headers"])

@@ -75,9 +75,6 @@ def inbound(
     the client, and an `actor` in the body counts only if the client may act for others. A body may have `limit` bytes,
     and a record `RECORD_LIMIT`, headers and all.
     """
-    size = len(value or b"") + sum(len(name) + len(said or b"") for name, said in headers)
-    if size > RECORD_LIMIT:
-        return DeadCommand("record-too-large", f"{size} bytes, headers and all; a record may have {RECORD_LIMIT}")
     try:
         said, body = envelope.read(headers, value)
     except envelope.BadEnvelope as bad:
@@ -93,6 +90,8 @@ def inbound(
             raise Problem("too-many-hops", f"{said.hop} causes lie before it")
         if len(body or b"") > limit:
             raise Problem("too-large", f"a body may have {limit} bytes")
+        if len(value or b"") + sum(len(name) + len(text or b"") for name, text in headers) > RECORD_LIMIT:
+            raise Problem("too-large", f"a record may have {RECORD_LIMIT} bytes with its headers")
         return _arrived(declared, registered, said, body or b"")
     except Refused as refused:
         return RefusedCommand(
