@@ -64,6 +64,7 @@ async def erp(process: Standing, wire: Wire) -> AsyncIterator[OtherSystem]:
     async with at_work(process.runtime):
         found = OtherSystem(wire, "intake", "erp")
         await wire.know(1, SUPPORT, PERSON)
+        await eventually(lambda: known(process, 2), within=60, every=0.1)
         registered = await found.command(CARL, intake.RegisterContact(name="Carl", email="carl@acme.example"))
         assert registered.kind == "accepted"
         yield found
@@ -84,6 +85,11 @@ async def told(wire: Wire, topic: str, count: int) -> list[tuple[str, bytes, int
         (dict(each.headers)["ce_type"].decode(), each.key, int(dict(each.headers)["ce_sequence"]))
         for each in await eventually(found, within=60, every=0.25)
     ]
+
+
+async def known(process: Standing, count: int) -> bool:
+    """Whether so many documents of others have been heard: a command that must wait for one is answered once."""
+    return len(await process.runtime.database.read("SELECT 1 FROM documents")) >= count
 
 
 async def status(process: Standing, request: UUID) -> dict[str, Any]:
