@@ -10,7 +10,7 @@ import typer
 
 from chassis.clock import utc_now
 from cli import operating, site
-from cli.console import JsonFlag, as_json, console, run
+from cli.console import JsonFlag, as_json, console, plainly, run
 from cli.reconcile import horizon
 from cli.reconcile.doors import DoorBooks
 from cli.reconcile.heard import Orphan
@@ -36,7 +36,7 @@ def reconcile_now(
     """Name every fact that should have had an effect and had none, and what mends it; exit status 1 when any has."""
     begun = time.monotonic()
     from_when = moment(since, utc_now()) if since else None
-    outcome = run(_reconcile(from_when, timedelta(seconds=older_than), most))
+    outcome = run(look(plainly(site.find), from_when, timedelta(seconds=older_than), most))
     if json:
         as_json(report(outcome, time.monotonic() - begun))
     else:
@@ -58,8 +58,8 @@ def moment(said: str, now: datetime) -> datetime:
     return found
 
 
-async def _reconcile(since: datetime | None, older_than: timedelta, most: int) -> Outcome:
-    where = site.find()
+async def look(where: site.Site, since: datetime | None, older_than: timedelta, most: int) -> Outcome:
+    """Reconcile an installation by its services' doors; see `walking.reconcile`."""
     heard = await horizon.look(where.kafka, where.prefix)
     doors = await operating.doors(where)
     try:

@@ -8,10 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from cli import operating, site
-from cli.reconcile import horizon
-from cli.reconcile.doors import DoorBooks
-from cli.reconcile.walking import Outcome, reconcile
+from cli import reconcile_command, site
+from cli.reconcile.walking import Outcome
 from testkit.chaos.faults import Fault
 from testkit.chaos.operations import Operations, percentile
 from testkit.chaos.site import Site
@@ -34,12 +32,7 @@ async def look(running: Site, older_than: timedelta) -> Outcome:
         services=told.services,
         issuer=Path(told.issuer),
     )
-    heard = await horizon.look(where.kafka, where.prefix)
-    doors = await operating.doors(where)
-    try:
-        return await reconcile(DoorBooks(doors), heard, since=None, older_than=older_than, most=_MOST)
-    finally:
-        await doors.close()
+    return await reconcile_command.look(where, None, older_than, _MOST)
 
 
 class Reconciled(Fault):

@@ -15,6 +15,13 @@ def _decider(*names: str) -> tuple[str, ...]:
 _CONCURRENT = _decider("concurrent_callers_share_batches_and_lose_nothing")
 _EQUAL_KEYS = _decider("equal_keys_at_the_same_moment_are_decided_once")
 
+IDS_LEFT_OUT = Edit(
+    f"{_CHASSIS}/writing.py",
+    "parts.append(Filled(applying.IDS, columns_of(rows), len(rows)))",
+    "self.ids = applying.apply_statement([Filled(applying.IDS, columns_of(rows), len(rows))], 1, [])",
+)
+"""Ids of messages are no part of the write any more; another edit says where they are written instead."""
+
 MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "compare-and-set left out of the upsert",
@@ -112,11 +119,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "idempotency row in another transaction",
         "L2",
         (
-            Edit(
-                f"{_CHASSIS}/writing.py",
-                "parts.append(Filled(applying.IDS, columns_of(rows), len(rows)))",
-                "self.ids = applying.apply_statement([Filled(applying.IDS, columns_of(rows), len(rows))], 1, [])",
-            ),
+            IDS_LEFT_OUT,
             Edit(
                 f"{_CHASSIS}/decider.py",
                 "                await connection.execute(write.sql, *write.arguments)\n        if",

@@ -13,11 +13,7 @@ _AFTER_ITS_COMMIT = several(
     "idempotency row after its commit",
     "L2",
     (
-        Edit(
-            f"{_CHASSIS}/writing.py",
-            "parts.append(Filled(applying.IDS, columns_of(rows), len(rows)))",
-            "self.ids = applying.apply_statement([Filled(applying.IDS, columns_of(rows), len(rows))], 1, [])",
-        ),
+        deciding.IDS_LEFT_OUT,
         Edit(
             f"{_CHASSIS}/decider.py",
             '            await failpoints.armed.reach("commit.after")\n        self._written(write)\n\n',
