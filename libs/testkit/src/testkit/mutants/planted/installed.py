@@ -28,9 +28,24 @@ _AFTER_ITS_COMMIT = several(
 )
 """Where the failpoint stands between the two."""
 
+_WHERE_NUMBERS_ARE_DRAWN = Edit(
+    f"{_CHASSIS}/decider.py",
+    "                if failpoints.armed is not None:\n"
+    '                    await failpoints.armed.reach("commit.before")\n'
+    "                sent.done = True\n"
+    "                await connection.execute(write.sql, *write.arguments)\n",
+    "                sent.done = True\n                await connection.execute(write.sql, *write.arguments)\n",
+)
+"""The failpoint stands at commits under row locks alone, and every commit with numbers is one."""
+
 MUTANTS: tuple[Mutant, ...] = (
     in_chaos(_AFTER_ITS_COMMIT, "at-commit.after", "I1 made-twice"),
-    in_chaos(_SMALL["gap-free numbers drawn outside the transaction"], "at-commit.before", "I3 number-missing"),
+    in_chaos(
+        _SMALL["gap-free numbers drawn outside the transaction"],
+        "at-commit.before",
+        "I3 number-missing",
+        also=(_WHERE_NUMBERS_ARE_DRAWN,),
+    ),
     in_chaos(_SMALL["timer deleted outside its transaction"], "at-agenda.swept", "I6 sleeps-too-long"),
     in_chaos(_SMALL["naive cursor"], "pause-agenda.swept", "I8 never-published"),
     in_chaos(_SMALL["relay without epoch"], "overtake-relay", "I11 unsent"),
