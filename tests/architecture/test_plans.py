@@ -25,6 +25,7 @@ from chassis import (
     housekeeping,
     relay,
     resend,
+    skipping,
     waiting,
 )
 from chassis.aggregate import Aggregate
@@ -70,7 +71,10 @@ def service_of(name: str) -> Any:
 def of_aggregate(name: str, aggregate: Aggregate[Any]) -> Iterator[tuple[str, str]]:
     """Reading a batch, with idempotency, documents and claims; saving it; sweeping its agenda and what waits."""
     table = aggregate.table.name
-    wanted = Wanted(ids=(UUID(int=1),), documents=(("contact", "1"),), own=((table, str(UUID(int=1))),), claims=("x",))
+    wanted = Wanted(
+        ids=(UUID(int=1),), documents=(("contact", "1"),), own=((table, str(UUID(int=1))),), claims=("x",),
+        waiting=((UUID(int=1), 1),),
+    )  # fmt: skip
     sql, _ = Reader(aggregate).query([UUID(int=1)], wanted)
     yield f"read {table}", sql
     yield f"save {table}", written(applying.save_part(aggregate.table)[0])
@@ -90,9 +94,10 @@ def of_chassis() -> Iterator[tuple[str, str]]:
             yield f"write {part.name}", written(part)
     for module, names in (
         (agenda, ("_NEXT", "_LATER")),
-        (waiting, ("DUE", "_OF_SUBJECT", "_RETRY")),
+        (waiting, ("DUE", "_OF_SUBJECT", "_PUT_OFF", "_RETRY")),
         (groups, ("POLL",)),
         (relay, ("_OLDEST", "_LATEST")),
+        (skipping, ("_ROW", "_BEFORE")),
         (resend, ("_ALL", "_FACTS")),
         (auth, ("_BY_LOGIN",)),
         (documents, ("_CHANGED", "_ONE")),

@@ -110,7 +110,14 @@ class Store:
         first = {row.asked.stream: 0 for row in self.waiting}
         first = {stream: min(row.n for row in self.waiting if row.asked.stream == stream) for stream in first}
         rows = sorted(self.waiting, key=lambda row: (first[row.asked.stream], row.asked.sequence, row.n))
-        return [replace(row.asked, waiting_id=row.n, waited_since=row.first_at, attempts=row.attempts) for row in rows]
+        return [self._asked(row) for row in rows]
+
+    @staticmethod
+    def _asked(row: Row) -> Asked:
+        return replace(
+            row.asked, waiting_id=row.n, waited_since=row.first_at, waited_for=row.reason, next_at=row.next_at,
+            attempts=row.attempts,
+        )  # fmt: skip
 
 
 def _holds_up(fold: Fold[toy.Till], asked: Asked) -> bool:
@@ -222,7 +229,11 @@ class StreamMachine(RuleBasedStateMachine):
     def decide(self, batch: Sequence[Asked], *, dies: bool = False) -> None:
         if not batch:
             return
-        reading = Reading(self.now, {TILL: copy(self.store.row)}, {}, {}, {}, {}, {})
+        waited = {one.waiting_id for one in batch if one.waiting_id is not None and one.is_fact}
+        others = {row.n for row in self.store.facts()} - waited
+        reading = Reading(
+            self.now, {TILL: copy(self.store.row)}, {}, {}, {}, {}, {}, {TILL} if waited and others else set()
+        )
         fold = Fold(toy.TILLS, self.documents, reading)
         held_up = self.store.row.blocked == "error" and batch[0].waiting_id is None
         for asked in batch:
@@ -230,7 +241,7 @@ class StreamMachine(RuleBasedStateMachine):
             outcome = fold.take(replace(asked))
             assert not (held_up and len(fold.changes.stated) > stated), f"{asked.stream} overtook what waits"
             held_up = held_up or (outcome.waiting and _holds_up(fold, asked))
-        fold.unblock({TILL} if any(asked.waiting_id is not None for asked in batch) else ())
+        fold.unblock({TILL} if waited else ())
         if not dies:
             self.store.commit(fold)
 
@@ -271,9 +282,9 @@ class StreamMachine(RuleBasedStateMachine):
             assert not waiting or any(row.next_at is not None for row in waiting)
 
     @invariant()
-    def what_is_blocked_has_a_fact_that_waits(self) -> None:
+    def a_request_is_blocked_while_a_fact_of_it_waits_and_no_longer(self) -> None:
         """What a client sends, or leaves out, holds up nobody else."""
-        assert self.store.row.blocked is None or self.store.facts()
+        assert (self.store.row.blocked is not None) == bool(self.store.facts())
 
     def teardown(self) -> None:
         """In the end all of it is decided, and nothing waits."""

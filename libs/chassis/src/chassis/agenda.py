@@ -17,7 +17,7 @@ from chassis.decider import Decider
 from chassis.decision import SYSTEM, TimerDue
 from chassis.ids import derived_id
 from chassis.reading import LOCKED
-from chassis.waiting import DUE, Revive, of_subject, revived
+from chassis.waiting import DUE, Revive, of_subject, put_off, revived
 
 log = logging.getLogger(__name__)
 
@@ -205,9 +205,12 @@ class Agenda:
 
     async def _drain(self, decider: Decider[Any], subject: UUID) -> None:
         """Decide everything that waits for one request, in its order, until one of them must wait on."""
-        rows = await of_subject(self._database, decider.aggregate.name, subject)
+        name = decider.aggregate.name
+        rows = await of_subject(self._database, name, subject)
         batch = [revived(self._revive, row) for row in rows]
         outcomes = await decider.handle_batch(batch)
+        if all(outcome.waiting for outcome in outcomes):
+            await put_off(self._database, name, subject, (row["id"] for row in rows))
         if self._on_outcome is not None:
             for asked, outcome in zip(batch, outcomes, strict=True):
                 await self._on_outcome(asked, outcome)

@@ -102,7 +102,12 @@ class Asked:
     """When it happened, where that is not when it is decided (history mode)."""
     waiting_id: int | None = None
     waited_since: datetime | None = None
+    waited_for: str | None = None
+    """Why it waits, as its row says."""
+    next_at: datetime | None = None
+    """When it is tried again, as its row says; it may be tried before, beside something else of its request."""
     attempts: int = 0
+    """How often it was tried for that reason when it was due."""
     behind: tuple["Asked", ...] = ()
     """Facts before it that were found to wait after it was read: it waits on behind each that is not decided since."""
 
@@ -110,6 +115,19 @@ class Asked:
     def next_hop(self) -> int:
         """How many causes lie before what this message causes; no more than a reader takes."""
         return min(self.hop + 1, MAX_HOP)
+
+    @property
+    def is_fact(self) -> bool:
+        """Whether another service told it: its request waits for it, as for nothing that a client sends."""
+        return self.stream is not None and self.reply_to is None
+
+    def tried(self, reason: str) -> int:
+        """How often it was tried before, as far as it has waited for this reason."""
+        return self.attempts if self.waited_for == reason else 0
+
+    def is_early(self, reason: str, now: datetime) -> bool:
+        """Whether it waits for this reason already and is tried before it is due."""
+        return self.waited_for == reason and (self.next_at is None or self.next_at > now)
 
     def is_decided(self, heard: Mapping[str, int]) -> bool:
         """Whether its stream's position has come to it, or gone past it."""

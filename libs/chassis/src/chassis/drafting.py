@@ -91,7 +91,7 @@ class Drafts(Generic[S]):
     ) -> tuple[Fold[S], list[Outcome]]:
         fold = Fold(self._aggregate, self._documents, reading, drawn)
         outcomes = [fold.take(asked) for asked in batch]
-        fold.unblock({asked.subject for asked in batch if asked.waiting_id is not None and asked.stream is not None})
+        fold.unblock({asked.subject for asked in batch if asked.waiting_id is not None and asked.is_fact})
         return fold, outcomes
 
     async def contested(self, batch: Sequence[Asked], claims: frozenset[str]) -> frozenset[str]:

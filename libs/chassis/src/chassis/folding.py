@@ -157,8 +157,8 @@ class Fold(Generic[S]):
 
     def _in_vain(self, state: S | None, asked: Asked, unknown: Unknown) -> Sequence[Any]:
         """What is stated of a fact that waited long enough for what it names; `unknown` again when it is nothing."""
-        heard = asked.stream is not None and asked.reply_to is None
-        facts = self.aggregate.in_vain(state, asked.message, unknown, self.now) if heard and self._waited(asked) else ()
+        in_vain = asked.is_fact and self._waited(asked)
+        facts = self.aggregate.in_vain(state, asked.message, unknown, self.now) if in_vain else ()
         if not facts:
             raise unknown
         return facts
@@ -210,7 +210,7 @@ class Fold(Generic[S]):
             entry.touched |= entry.was.exists  # whoever fills the gap meanwhile comes first
         elif entry.blocked is None or asked.waiting_id is not None:
             self._block(entry, f"gap:{asked.stream}")
-        self._wait(asked, "gap", detail, self.now + GAP_RETRY)
+        self._wait(asked, "gap", detail, self.now + GAP_RETRY, asked.tried("gap") + 1)
         if asked.waiting_id is not None:
             self._stick(asked, None)
         return Outcome(asked.subject, waiting=True, gap=(asked.stream, last) if asked.reply_to is None else None)
@@ -226,7 +226,7 @@ class Fold(Generic[S]):
 
     def _behind(self, entry: Entry[S], asked: Asked) -> Outcome:
         """Let a message rest until what it waits for is decided: only that is tried again, and wakes it."""
-        self._wait(asked, "behind", "an earlier message of this request waits", None)
+        self._wait(asked, "behind", "an earlier message of this request waits", None, asked.attempts)
         entry.touched |= entry.was.exists
         return Outcome(asked.subject, waiting=True)
 
@@ -278,10 +278,12 @@ class Fold(Generic[S]):
         return self._failed(self.entries[asked.subject], asked, error)
 
     def _postpone(self, entry: Entry[S], asked: Asked, reason: str, detail: str) -> Outcome:
-        next_at = self.now + BACK_OFF[asked.attempts] if asked.attempts < len(BACK_OFF) else None
+        """Let it be tried again, later each time. One that was tried beside another, before it was due, waits on."""
+        tried, early = asked.tried(reason), asked.is_early(reason, self.now)
+        next_at = self.now + BACK_OFF[tried] if tried < len(BACK_OFF) else None
         if reason == "unknown":
-            next_at = self.now + min(BACK_OFF[min(asked.attempts, 2)], UNKNOWN_FOR)
-        self._wait(asked, reason, detail, next_at)
+            next_at = self.now + min(BACK_OFF[min(tried, 2)], UNKNOWN_FOR)
+        self._wait(asked, reason, detail, asked.next_at if early else next_at, tried + (not early))
         if asked.stream is not None and entry.was.broken is None:
             only = asked.stream if reason == "unknown" and entry.state is None else None
             if asked.reply_to is None:
@@ -289,9 +291,9 @@ class Fold(Generic[S]):
             self._stick(asked, only)
         return Outcome(asked.subject, waiting=True)
 
-    def _wait(self, asked: Asked, reason: str, detail: str, next_at: datetime | None) -> None:
+    def _wait(self, asked: Asked, reason: str, detail: str, next_at: datetime | None, attempts: int) -> None:
         kind = "stream" if asked.reply_to is None and asked.record is not None else "command"
-        wait = Wait(asked, kind, reason, detail[:2000], asked.attempts + 1, next_at)
+        wait = Wait(asked, kind, reason, detail[:2000], attempts, next_at)
         (self.changes.waits if asked.waiting_id is None else self.changes.still_waiting).append(wait)
 
     def _settle_waiting(self, asked: Asked) -> None:
@@ -299,14 +301,14 @@ class Fold(Generic[S]):
             self.changes.decided_waiting.append(asked.waiting_id)
 
     def unblock(self, subjects: Iterable[UUID]) -> None:
-        """Let requests flow again whose waiting messages were all decided in this batch.
+        """Let requests flow again whose waiting facts were all decided in this batch, and no others wait.
 
-        What came to wait behind them since they were read is due now: nothing else would ever wake it.
+        What waits behind them and is not in the batch is due now: nothing else would ever wake it.
         """
         for subject in subjects:
             entry = self.entries[subject]
             if subject not in {stuck for stuck, _ in self._stuck} and entry.blocked is not None:
-                self._block(entry, None)
+                self._block(entry, entry.blocked if subject in self._reading.held_up else None)
                 self.changes.due_now.add(subject)
 
     # -- what the write needs ------------------------------------------------------------------------------------

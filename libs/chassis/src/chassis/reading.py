@@ -1,7 +1,7 @@
 """The read of a batch: one statement, no locks, everything that its decisions may need (architecture, section 3)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -103,6 +103,8 @@ class Reading(Generic[S]):
     own: dict[tuple[str, str], str | None]
     holders: dict[str, UUID]
     numbers: dict[str, list[int]]
+    held_up: set[UUID] = field(default_factory=set)
+    """Of the aggregates whose waiting facts are in the batch, those for which others wait beside them."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class Wanted:
     own: tuple[tuple[str, str], ...] = ()
     claims: tuple[str, ...] = ()
     numbers: tuple[tuple[str, int], ...] = ()
+    waiting: tuple[tuple[UUID, int], ...] = ()
+    """Facts that waited: of what aggregate, and under which id."""
 
 
 _NOW = (
@@ -150,6 +154,12 @@ _NUMBER = (
     "SELECT 'number', NULL, nextval('{name}'), 0, 0, 0, '{name}', NULL, NULL, NULL FROM generate_series(1, ${n}::int)"
 )
 
+_HELD_UP = (
+    "SELECT 'held', s, 0, 0, 0, 0, NULL, NULL, NULL, NULL FROM unnest(${n}::uuid[]) s WHERE EXISTS (SELECT FROM "
+    "waiting w WHERE w.subject = s AND w.aggregate = '{name}' AND w.kind = 'stream' AND w.stream IS NOT NULL "
+    "AND w.id <> ALL(${m}::bigint[]))"
+)
+
 
 class Reader(Generic[S]):
     """Builds and runs the read statement of one aggregate."""
@@ -159,7 +169,9 @@ class Reader(Generic[S]):
         self._adapter: TypeAdapter[S] = TypeAdapter(aggregate.state)
         self._sql = lru_cache(maxsize=256)(self._build)
 
-    def _build(self, ids: bool, documents: bool, own: tuple[str, ...], claims: bool, numbers: tuple[str, ...]) -> str:
+    def _build(
+        self, ids: bool, documents: bool, own: tuple[str, ...], claims: bool, numbers: tuple[str, ...], waiting: bool
+    ) -> str:
         table = self._aggregate.table.name
         parts, n = [_NOW, _ROW.format(table=table)], 1
         if self._aggregate.contact_column:
@@ -175,6 +187,8 @@ class Reader(Generic[S]):
             parts.append(_CLAIM.format(n=(n := n + 1)))
         for name in numbers:
             parts.append(_NUMBER.format(name=name, n=(n := n + 1)))
+        if waiting:
+            parts.append(_HELD_UP.format(name=self._aggregate.name, n=n + 1, m=n + 2))
         return " UNION ALL ".join(parts)
 
     def query(self, subjects: Sequence[UUID], wanted: Wanted) -> tuple[str, list[Any]]:
@@ -190,7 +204,10 @@ class Reader(Generic[S]):
             arguments.append(wanted.claims)
         arguments += [count for _, count in wanted.numbers]
         series = tuple(name for name, _ in wanted.numbers)
-        return self._sql(bool(wanted.ids), bool(wanted.documents), names, bool(wanted.claims), series), arguments
+        if wanted.waiting:
+            arguments += [list({subject for subject, _ in wanted.waiting}), [number for _, number in wanted.waiting]]
+        parts = bool(wanted.ids), bool(wanted.documents), names, bool(wanted.claims), series, bool(wanted.waiting)
+        return self._sql(*parts), arguments
 
     def locked(self, records: Sequence[asyncpg.Record]) -> Reading[S]:
         """Rows that a `LOCKED` statement brought; at least one."""
@@ -223,6 +240,8 @@ class Reader(Generic[S]):
                 reading.own[x, y] = z
             elif what == "claim":
                 reading.holders[x] = identifier
+            elif what == "held":
+                reading.held_up.add(identifier)
             else:
                 reading.numbers.setdefault(x, []).append(a)
         for numbers in reading.numbers.values():
@@ -251,4 +270,5 @@ def wanted_by(
         own=tuple(own),
         claims=tuple(sorted(claims)),
         numbers=tuple(sorted(numbers.items())),
+        waiting=tuple((asked.subject, asked.waiting_id) for asked in batch if asked.waiting_id and asked.is_fact),
     )

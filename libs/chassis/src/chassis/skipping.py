@@ -14,7 +14,11 @@ from chassis.timers import revive_of
 if TYPE_CHECKING:
     from chassis.service import Runtime
 
-_WHERE = "SELECT aggregate, subject FROM waiting WHERE id = $1"
+_ROW = "SELECT * FROM waiting WHERE id = $1"
+_BEFORE = (
+    "SELECT id FROM waiting WHERE aggregate = $1 AND subject = $2 AND stream = $3 AND (sequence, id) < ($4, $5) "
+    "ORDER BY sequence, id LIMIT 1"
+)
 
 
 class Skipped(Refused):
@@ -41,29 +45,28 @@ async def skip(runtime: "Runtime", identifier: int, reason: str) -> UUID:
     The message becomes a dead letter with the reason; a client that sent it is answered. Raises NothingWaits,
     NotTheFirst, MissesEarlier.
     """
-    found = await runtime.database.read(_WHERE, identifier)
+    found = await runtime.database.read(_ROW, identifier)
     if not found:
         raise waiting.NothingWaits(f"no message {identifier} waits")
-    aggregate, subject = found[0]
-    rows = await waiting.of_subject(runtime.database, aggregate, subject)
-    place = next((at for at, row in enumerate(rows) if row["id"] == identifier), None)
-    if place is None:
-        raise waiting.NothingWaits(f"no message {identifier} waits")
-    row = rows[place]
-    if row["stream"] is not None and any(each["stream"] == row["stream"] for each in rows[:place]):
-        raise NotTheFirst(f"message {rows[0]['id']} waits before it", first=rows[0]["id"])
-    if row["stream"] is not None:
+    [row] = found
+    aggregate, subject, stream = row["aggregate"], row["subject"], row["stream"]
+    rows = []
+    if stream is not None:
         await _follows(runtime, row)
+        rows = await waiting.of_subject(runtime.database, aggregate, subject)
     revive = revive_of(runtime)
     skipped = replace(waiting.revived(revive, row), message=Turned(Skipped(reason)))
-    behind = [waiting.revived(revive, each) for each in rows[place + 1 :] if each["stream"] == row["stream"]]
-    await runtime.deciders[aggregate].handle_batch([skipped, *behind])
+    behind = [each for each in rows if each["stream"] == stream and each["id"] != identifier]
+    await runtime.deciders[aggregate].handle_batch([skipped, *(waiting.revived(revive, each) for each in behind)])
     return UUID(str(subject))
 
 
 async def _follows(runtime: "Runtime", row: Any) -> None:
-    """Raise MissesEarlier when a message is not the next one on its stream, whatever it waits for."""
+    """Raise NotTheFirst or MissesEarlier when a message is not the next one on its stream, whatever it waits for."""
     stream, sequence = row["stream"], row["sequence"]
+    before = await runtime.database.read(_BEFORE, row["aggregate"], row["subject"], stream, sequence, row["id"])
+    if before:
+        raise NotTheFirst(f"message {before[0]['id']} waits before it", first=before[0]["id"])
     found = await books.row_of(runtime.database, runtime.deciders[row["aggregate"]].aggregate, row["subject"])
     last = loads(found["heard"]).get(stream, 0) if found is not None else 0
     if sequence > last + 1:

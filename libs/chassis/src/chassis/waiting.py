@@ -1,7 +1,7 @@
 """Messages that cannot be decided now: read back, listed, retried and skipped (architecture, section 5)."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,14 +21,24 @@ DUE = (
 )
 AT_ONCE = 8 << 20
 """Bytes of what waits for one request that are read at a time; one message is, whatever its size."""
+PAGE = 500
+"""And messages, of those with a number and of those without."""
 _OF_SUBJECT = (
-    "SELECT r.* FROM (SELECT o.*, sum(o.bytes) OVER (ORDER BY o.last, o.first_id, o.sequence, o.id) AS so_far FROM ("
+    "SELECT r.* FROM (SELECT o.*, sum(o.bytes) OVER page AS so_far, row_number() OVER page AS place FROM ("
     "SELECT w.*, w.kind = 'command' AS last, min(w.id) OVER (PARTITION BY w.stream) AS first_id, "
     "coalesce(octet_length(w.record), 0) + coalesce(pg_column_size(w.headers), 0) AS bytes FROM waiting w "
-    "WHERE w.aggregate = $1 AND w.subject = $2) o ORDER BY o.last, o.first_id, o.sequence, o.id LIMIT 500) r "
-    "WHERE r.so_far <= $3 OR r.so_far = r.bytes ORDER BY r.last, r.first_id, r.sequence, r.id"
+    "WHERE w.aggregate = $1 AND w.subject = $2 AND (w.stream IS NOT NULL OR w.next_at <= statement_timestamp())) o "
+    "WINDOW page AS (PARTITION BY o.stream IS NULL ORDER BY o.last, o.first_id, o.sequence, o.id)) r "
+    "WHERE r.place <= $4 AND (r.so_far <= $3 OR r.so_far = r.bytes) ORDER BY r.last, r.first_id, r.sequence, r.id"
 )
-"""Clients' commands last: however many wait, what other services told is read."""
+"""Clients' commands last: however many wait, what other services told is read.
+
+What has no number has no order to keep: it is read when it is due, whatever else waits.
+"""
+_PUT_OFF = (
+    "UPDATE waiting SET next_at = clock_timestamp() + interval '1 s' WHERE aggregate = $1 AND subject = $2 "
+    "AND stream IS NOT NULL AND next_at <= statement_timestamp() AND id <> ALL($3::bigint[])"
+)
 _LIST = (
     "SELECT id, aggregate, subject, kind, stream, sequence, reason, detail, attempts, next_at, first_at, "
     "message::text, encode(record, 'escape') AS record_text FROM waiting "
@@ -51,7 +61,12 @@ class NothingWaits(Refused):
 
 async def of_subject(database: Database, aggregate: str, subject: UUID) -> list[asyncpg.Record]:
     """What waits for one request, in the order in which it must be decided: the first messages of it."""
-    return await database.read(_OF_SUBJECT, aggregate, subject, AT_ONCE)
+    return await database.read(_OF_SUBJECT, aggregate, subject, AT_ONCE, PAGE)
+
+
+async def put_off(database: Database, aggregate: str, subject: UUID, but: Iterable[int]) -> None:
+    """Let what is due on a stream of a request be tried in a second, but for these: it lies beyond them."""
+    await database.execute(_PUT_OFF, aggregate, subject, list(but))
 
 
 async def listed(database: Database, *, subject: UUID | None, after: int, limit: int) -> list[asyncpg.Record]:
@@ -88,6 +103,8 @@ def envelope(row: Mapping[str, Any]) -> dict[str, Any]:
         "origin": kept["origin"],
         "waiting_id": row["id"],
         "waited_since": row["first_at"],
+        "waited_for": row["reason"],
+        "next_at": row["next_at"],
         "attempts": row["attempts"],
     }
 

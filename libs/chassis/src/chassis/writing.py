@@ -272,9 +272,8 @@ def _rests(wait: Wait) -> bool:
 
 
 def _still(wait: Wait) -> tuple[Any, ...]:
-    """What becomes of a message that waits on; one that was not tried uses up no attempt."""
-    attempts = wait.asked.attempts if wait.reason == "behind" else wait.attempts
-    return wait.asked.waiting_id, wait.reason, wait.detail, attempts, wait.next_at
+    """What becomes of a message that waits on."""
+    return wait.asked.waiting_id, wait.reason, wait.detail, wait.attempts, wait.next_at
 
 
 def _due(fold: Fold[Any], wait: Wait) -> datetime | None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
-from cli.demo.organisation import CONTACTS
+from cli.demo.organisation import APPROVERS, CONTACTS
 from cli.demo.player import Player
 from cli.demo.scenario import Life, Step
 from testkit.chaos.operations import Operation, Position, RecordingDoors
@@ -35,6 +35,7 @@ _HERE_THERE_LIST: Final = (36, 2, 2)
 """How often one looks in the service that was asked, in another one, and at a list."""
 _PAGE: Final = 50
 _CONTACTS: Final = frozenset(contact.login for contact in CONTACTS)
+_APPROVERS: Final = frozenset(approver.login for approver in APPROVERS)
 _FOR_STAFF: Final = frozenset({"billing", "approvals"})
 """Services that show contacts nothing of this."""
 
@@ -76,8 +77,15 @@ def _look(chance: random.Random, after: Step) -> Step:
         closed = {"closed": "true"} if service == "workflow" and chance.random() < 0.3 else {}
         return Step("list", who, {"service": service, "query": closed})
     if place == "there":
-        taken_by = chance.choice([each for each in _HEARS[taken_by] if who not in _CONTACTS or each not in _FOR_STAFF])
+        taken_by = chance.choice([each for each in _HEARS[taken_by] if _is_shown(who, each)] or [taken_by])
     return Step("read", who, {"service": taken_by})
+
+
+def _is_shown(who: str, service: str) -> bool:
+    """Whether a service shows somebody what they acted on: approvers see no request but their team's."""
+    if who in _APPROVERS:
+        return service == "approvals"
+    return who not in _CONTACTS or service not in _FOR_STAFF
 
 
 class Looking(Player):

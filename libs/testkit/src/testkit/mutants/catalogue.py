@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from testkit.mutants.mutant import Mutant
-from testkit.mutants.planted import dealings, deciding, doors, hearing, installed, publishing, rules, waking
+from testkit.mutants.planted import beside, dealings, deciding, doors, hearing, installed, publishing, rules, waking
 
 MUTANTS: tuple[Mutant, ...] = (
     *deciding.MUTANTS,
     *publishing.MUTANTS,
     *hearing.MUTANTS,
+    *beside.MUTANTS,
     *waking.MUTANTS,
     *rules.MUTANTS,
     *dealings.MUTANTS,

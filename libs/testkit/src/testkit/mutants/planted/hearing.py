@@ -7,6 +7,8 @@ _TESTS = "libs/chassis/tests"
 _FOLDING = f"{_CHASSIS}/folding.py"
 _MACHINE = f"{_TESTS}/test_stream_machine.py"
 _SUBSCRIPTION = f"{_CHASSIS}/subscription.py"
+FLOWS = "                self._block(entry, entry.blocked if subject in self._reading.held_up else None)\n"
+"""Where a request flows again, in `folding.py`: the beginning of the place."""
 
 MUTANTS: tuple[Mutant, ...] = (
     mutant(
@@ -76,8 +78,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "what came to wait during a sweep is forgotten",
         "L1",
         _FOLDING,
-        "                self._block(entry, None)\n                self.changes.due_now.add(subject)\n",
-        "                self._block(entry, None)\n",
+        FLOWS + "                self.changes.due_now.add(subject)\n",
+        FLOWS,
         why="a record that began to wait at the wrong moment waits for ever, and its request with it",
         tests=f"{_TESTS}/test_folding.py",
     ),
@@ -152,8 +154,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "who came to wait too late is not woken",
         "L2",
         _FOLDING,
-        "                self._block(entry, None)\n                self.changes.due_now.add(subject)\n",
-        "                self._block(entry, None)\n",
+        FLOWS + "                self.changes.due_now.add(subject)\n",
+        FLOWS,
         why="a record that comes to wait while a sweep decides what it waits for waits for ever",
         tests=f"{_TESTS}/test_waiting.py::test_what_comes_to_wait_while_a_sweep_decides_what_it_waits_for_flows_too",
     ),
@@ -161,9 +163,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "what waits behind another is tried with it",
         "L2",
         _FOLDING,
-        '        self._wait(asked, "behind", "an earlier message of this request waits", None)\n',
+        '        self._wait(asked, "behind", "an earlier message of this request waits", None, asked.attempts)\n',
         "        if asked.waiting_id is None:\n"
-        '            self._wait(asked, "behind", "an earlier message of this request waits", None)\n',
+        '            self._wait(asked, "behind", "an earlier message of this request waits", None, asked.attempts)\n',
         why="a retry that fails uses up all attempts at once, and the sweep spins for ever",
         tests=f"{_TESTS}/test_waiting.py::"
         "test_what_waits_behind_a_message_that_is_retried_and_fails_again_rests_until_that_is_decided",
