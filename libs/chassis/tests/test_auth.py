@@ -1,5 +1,6 @@
 """Who is calling: forged, foreign, old and future tokens; people, contacts, clients; being switched off."""
 
+import asyncio
 import base64
 import json
 import tempfile
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from structlog.testing import capture_logs
 
 from chassis.auth import Callers, Keys, Verifier
 from chassis.clients import Clients, client_id
@@ -168,6 +170,46 @@ async def test_known_keys_stay_in_use_while_the_issuer_is_away(
     monkeypatch.setattr("chassis.auth._REFRESH_AT_MOST_EVERY", 0.0)
     (tmp_path / "jwks.json").unlink()
     await verifier.verify(issuer.token("ann", ""))
+
+
+async def test_whoever_calls_before_any_key_is_known_is_told_to_come_again(issuer: Issuer, tmp_path: Path) -> None:
+    verifier, token = Verifier(Keys((tmp_path / "later.json").as_uri()), ISSUER, "throughline"), issuer.token("ann", "")
+    at_once = await asyncio.gather(*(unavailable(verifier.verify(token)) for _ in range(3)))
+    found = [*at_once, await unavailable(verifier.verify(token))]
+    assert [(each.slug, each.status) for each in found] == [("unavailable", 503)] * 4
+
+
+async def unavailable(call: Any) -> Problem:
+    with pytest.raises(Problem) as problem:
+        await call
+    return problem.value
+
+
+NO_KEY_SETS = [
+    "{}", "[]", "5", "null", '{"keys": null}', '{"keys": 5}', '{"keys": ["x"]}', '{"keys": []}', '{"keys": [{}]}', "{",
+    '{"keys": [{"kty": "EC", "crv": "P-999", "x": "a", "y": "b"}]}', '{"keys": [{"kty": "RSA"}]}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", NO_KEY_SETS)
+async def test_what_is_no_key_set_replaces_no_key(
+    issuer: Issuer, verifier: Verifier, tmp_path: Path, monkeypatch: Any, answer: str
+) -> None:
+    token = issuer.token("ann", "")
+    await verifier.verify(token)
+    monkeypatch.setattr("chassis.auth._REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr("chassis.auth._REFRESH_AT_MOST_EVERY", 0.0)
+    (tmp_path / "jwks.json").write_text(answer)
+    with capture_logs() as lines:
+        await verifier.verify(token)
+    assert [line["event"] for line in lines] == ["keys_not_fetched"]
+
+
+@pytest.mark.parametrize("answer", NO_KEY_SETS)
+async def test_what_is_no_key_set_is_an_issuer_that_is_away(issuer: Issuer, tmp_path: Path, answer: str) -> None:
+    (tmp_path / "odd.json").write_text(answer)
+    verifier = Verifier(Keys((tmp_path / "odd.json").as_uri()), ISSUER, "throughline")
+    assert (await unavailable(verifier.verify(issuer.token("ann", "")))).slug == "unavailable"
 
 
 @given(cut=st.integers(0, 400), replaced=st.integers(0, 400), by=st.characters(codec="ascii"))

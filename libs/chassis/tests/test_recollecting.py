@@ -12,11 +12,11 @@ import pytest
 from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
-from chassis.clients import Client
+from chassis.asked import refusal_of
 from chassis.decision import record
 from chassis.ids import new_id
 from chassis.journal import Codec
-from chassis.recollecting import Commands, Own, stands_at
+from chassis.recollecting import Commands, Number, Own, stands_at
 from chassis.rewinding import Published
 from chassis.service import Service
 from contracts import workflow
@@ -134,8 +134,8 @@ def answered(identifier: UUID, slug: str | None) -> Any:
 
 
 async def read_back(commands: Sequence[Any], results: Sequence[Any]) -> Commands:
-    async def get(name: str) -> Client:
-        return Client(name, frozenset({"tills:write"}))
+    async def get(name: str) -> None:
+        """Nobody: the schema's backup is older than the client."""
 
     runtime = SimpleNamespace(
         prefix="t", name="billing", service=BILLING, clients=SimpleNamespace(get=get),
@@ -168,9 +168,62 @@ async def test_a_clients_position_is_what_its_answers_made_of_it(
     assert stands_at(stood, numbers) == stands
 
 
-async def test_a_command_whose_id_served_another_later_keeps_its_own_answer() -> None:
+@pytest.mark.parametrize("later", ["idempotency-key-reused", "unknown-caller", "invalid", None])
+async def test_a_command_whose_id_served_another_later_keeps_its_own_answer(later: str | None) -> None:
     same = new_id()
     sent = [command(same, None), command(same, None, b'{"line_id": null}')]
-    found = await read_back(sent, [answered(same, None), answered(same, "idempotency-key-reused")])
+    found = await read_back(sent, [answered(same, None), answered(same, later)])
     [kept] = found.answered.values()
-    assert (kept.answer, kept.refused) == ("{}", None)
+    assert (kept.answer, kept.refused, kept.asked.remember) == ("{}", None, True)
+
+
+async def test_a_refusal_stays_when_its_client_is_turned_away_with_the_same_command_later() -> None:
+    same = new_id()
+    found = await read_back([command(same, 4)] * 2, [answered(same, "not-enough"), answered(same, "unknown-caller")])
+    [kept] = found.answered.values()
+    assert refusal_of(kept.refused or "").slug == "not-enough"
+
+
+async def test_a_command_that_was_turned_away_first_has_the_answer_that_it_was_given_then() -> None:
+    same = new_id()
+    found = await read_back([command(same, 4)] * 2, [answered(same, "unknown-caller"), answered(same, None)])
+    [kept] = found.answered.values()
+    assert (kept.answer, kept.refused, kept.asked.remember) == ("{}", None, True)
+
+
+def saying(**more: Any) -> bytes:
+    return orjson.dumps({"line_id": str(NOTE.note_id), **more})
+
+
+ACTED = saying(actor={"kind": "person", "id": str(UUID(int=9))})
+BACKDATED = saying(effective_at="2020-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("value", [GOOD, ACTED, BACKDATED])
+@pytest.mark.parametrize("slug", [None, "not-enough"])
+async def test_what_a_client_commanded_is_known_though_it_was_registered_after_the_backup(
+    value: bytes, slug: str | None
+) -> None:
+    identifier = new_id()
+    found = await read_back([command(identifier, 4, value)], [answered(identifier, slug)])
+    assert found.numbers() == {("tills", COMMANDS, TILL): [Number(4, turned=False)]}
+    assert (found.answered[identifier].asked.remember, found.client_of(identifier)) == (True, "erp")
+
+
+@pytest.mark.parametrize(
+    ("value", "slug", "counted"),
+    [
+        (GOOD, "unknown-caller", False),
+        (GOOD, "insufficient-scope", False),
+        (ACTED, "insufficient-scope", False),
+        (ACTED, "actor-not-allowed", True),
+        (BACKDATED, "backdating-not-allowed", True),
+    ],
+)
+async def test_a_command_that_was_turned_away_at_the_door_is_decided_anew(
+    value: bytes, slug: str, counted: bool
+) -> None:
+    identifier = new_id()
+    found = await read_back([command(identifier, 4, value)], [answered(identifier, slug)])
+    assert found.numbers() == ({("tills", COMMANDS, TILL): [Number(4, turned=True)]} if counted else {})
+    assert found.answered[identifier].asked.remember is False

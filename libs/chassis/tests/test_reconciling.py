@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from chassis import books
 from chassis.agenda import Agenda
-from chassis.books import COUNTED
+from chassis.books import COUNTED, LETTERS
 from chassis.clients import Client, save
 from chassis.decision import SYSTEM
 from chassis.hearing import Ear, Meta, Stream
@@ -232,7 +232,21 @@ async def test_a_request_has_an_account_of_how_far_it_came(billing: Standing) ->
     await billing.hear(till, note(2), note(13), note(3))
     found = (await get(billing, f"/requests/{till}")).json()
     assert (found["known"], found["sequence"], found["heard"]) == (True, 1, {"workflow.requests": 1})
-    assert [(each["reason"], each["sequence"]) for each in found["waiting"]] == [("error", 2), ("behind", 3)]
+    waits = [(each["kind"], each["reason"], each["sequence"]) for each in found["waiting"]]
+    assert waits == [("stream", "error", 2), ("stream", "behind", 3)]
+
+
+async def test_what_clients_commanded_hides_no_fact_that_waits(billing: Standing) -> None:
+    till = uuid4()
+    await billing.runtime.database.execute(
+        "INSERT INTO waiting (aggregate, subject, event_id, kind, envelope, reason, first_at) "
+        "SELECT 'tills', $1, gen_random_uuid(), 'command', '{}', 'error', now() FROM generate_series(1, $2)",
+        till,
+        LETTERS,
+    )
+    await billing.hear(till, note(1), note(13))
+    found = (await get(billing, f"/requests/{till}")).json()["waiting"]
+    assert [each["kind"] for each in found] == ["stream", *["command"] * (LETTERS - 1)]
 
 
 # --- what mends

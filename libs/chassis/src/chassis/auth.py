@@ -87,7 +87,7 @@ def unauthenticated(detail: str) -> Problem:
 class Keys:
     """The issuer's public keys: fetched once, refreshed every ten minutes, and for an unknown key at most every 30 s.
 
-    When the issuer cannot be reached, the keys known before stay in use.
+    While the issuer tells no keys, those known before stay in use; without any, callers are told to come again.
     """
 
     def __init__(self, url: str) -> None:
@@ -111,20 +111,22 @@ class Keys:
 
     async def _refresh(self) -> None:
         async with self._fetching:
-            if time.monotonic() - self._tried_at < _REFRESH_AT_MOST_EVERY:
-                return
-            self._tried_at = time.monotonic()
-            try:
-                self._keys = _public_keys(await self._document())
-                self._fetched_at = time.monotonic()
-            except (httpx2.HTTPError, OSError, ValueError, JoseError) as error:
-                log.warning("keys_not_fetched", url=self._url, error=f"{type(error).__name__}: {error}")
-                if not self._keys:
-                    self._tried_at = time.monotonic() - _REFRESH_AT_MOST_EVERY + 1.0
+            if time.monotonic() - self._tried_at >= _REFRESH_AT_MOST_EVERY:
+                await self._fetch()
         if not self._keys:
             raise Problem("unavailable", "the issuer's keys cannot be read", headers={"retry-after": "2"})
 
-    async def _document(self) -> dict[str, Any]:
+    async def _fetch(self) -> None:
+        self._tried_at = time.monotonic()
+        try:
+            self._keys = _public_keys(await self._document())
+            self._fetched_at = time.monotonic()
+        except (httpx2.HTTPError, OSError, ValueError, JoseError) as error:
+            log.warning("keys_not_fetched", url=self._url, error=f"{type(error).__name__}: {error}")
+            if not self._keys:
+                self._tried_at = time.monotonic() - _REFRESH_AT_MOST_EVERY + 1.0
+
+    async def _document(self) -> Any:
         if self._url.startswith("file://"):
             content = await asyncio.to_thread(Path(urlsplit(self._url).path).read_bytes)
         else:
@@ -132,18 +134,23 @@ class Keys:
                 answer = await client.get(self._url)
                 answer.raise_for_status()
                 content = answer.content
-        document: dict[str, Any] = orjson.loads(content)
-        return document
+        return orjson.loads(content)
 
 
-def _public_keys(document: dict[str, Any]) -> dict[str, RSAKey | ECKey | OKPKey]:
-    """Signature keys of the kinds that are allowed; symmetric ones are never taken."""
-    wanted = [
-        key
-        for key in document["keys"]
-        if key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig" and "d" not in key
-    ]
-    keys = KeySet.import_key_set({"keys": wanted}).keys
+def _public_keys(document: Any) -> dict[str, RSAKey | ECKey | OKPKey]:
+    """Signature keys of the kinds that are allowed; symmetric ones are never taken.
+
+    Raises ValueError or JoseError for what is no key set, or one without any such key.
+    """
+    try:
+        wanted = [
+            key
+            for key in document["keys"]
+            if key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig" and "d" not in key
+        ]
+        keys = KeySet.import_key_set({"keys": wanted}).keys
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"no key set: {type(error).__name__}: {error}") from error
     return {str(key.kid or key.thumbprint()): key for key in keys if isinstance(key, RSAKey | ECKey | OKPKey)}
 
 

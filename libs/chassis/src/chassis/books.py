@@ -50,7 +50,7 @@ SELECT clock_timestamp() AS at,
 _ROW = "SELECT r.sequence, r.heard::text AS heard, r.blocked FROM {table} r WHERE r.id = $1"
 _WAITING = (
     "SELECT id, kind, stream, sequence, event_id, reason, detail, attempts, first_at, next_at FROM waiting "
-    "WHERE subject = $1 ORDER BY id LIMIT $2"
+    "WHERE subject = $1 ORDER BY kind = 'command', id LIMIT $2"
 )
 _LETTERS = (
     "SELECT id, reason, detail, headers::text AS headers, first_at, resolved_at, resolution FROM dead_letters "
@@ -97,7 +97,7 @@ async def row_of(database: Database, aggregate: Aggregate[Any], subject: UUID) -
 
 
 async def waiting_of(database: Database, subject: UUID) -> list[asyncpg.Record]:
-    """What waits for one request."""
+    """What waits for one request, clients' commands last: they hold up no fact, and may be many."""
     return await database.read(_WAITING, subject, LETTERS)
 
 

@@ -12,7 +12,7 @@ from chassis import bodies, waiting
 from chassis.asked import Asked, Turned
 from chassis.auth import Caller
 from chassis.clients import Client
-from chassis.commands import Commands, Declared, check_history, subject_of_new, with_subject
+from chassis.commands import HISTORY, Commands, Declared, check_history, subject_of_new, with_subject
 from chassis.decision import Actor, Refused
 from chassis.ids import KEYS, time_of
 from chassis.problems import Problem
@@ -58,6 +58,8 @@ RECORD_LIMIT = 512 << 10
 """Bytes of a record with its headers: what waits is kept whole."""
 MAX_HOP = 10
 """Causes that may lie before a client's command: more is a loop between systems (semantics, d5)."""
+BY_REGISTRATION = frozenset({"unknown-caller", "insufficient-scope", "backdating-not-allowed", "actor-not-allowed"})
+"""What a client is refused for because of how it is registered. No id keeps such an answer."""
 
 
 def inbound(
@@ -214,3 +216,18 @@ def revive(commands: Commands, row: Mapping[str, Any], limit: int = bodies.LIMIT
         subject=row["subject"], message=Turned(refused), record=row["record"], stream=row["stream"],
         sequence=row["sequence"], **kept,
     )  # fmt: skip
+
+
+def client_then(commands: Commands, name: str, slug: str | None) -> Client | None:
+    """A client as it was when its command was answered, as far as the answer tells: `slug` is what it was refused for.
+
+    What the schema knows of it does not count: a backup is older than whatever was registered since.
+    """
+    if slug == "unknown-caller":
+        return None
+    scopes = frozenset(each.scope for each in commands) | {HISTORY}
+    if slug == "insufficient-scope":
+        scopes = frozenset()
+    elif slug == "backdating-not-allowed":
+        scopes -= {HISTORY}
+    return Client(name, scopes, may_act_for_others=slug != "actor-not-allowed")

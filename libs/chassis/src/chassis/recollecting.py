@@ -21,7 +21,7 @@ from chassis.rewinding import Published
 from chassis.rewriting import Answered
 from chassis.stream import arrived, ear_of
 from contracts import registry
-from contracts.envelope import BadEnvelope, from_headers
+from contracts.envelope import BadEnvelope, from_headers, read
 
 if TYPE_CHECKING:
     from chassis.service import Runtime
@@ -210,31 +210,35 @@ class Commands:
         async for record in reader.records(places, since):
             body = orjson.loads(record.value)
             self._published.ids.add(from_headers(record.headers).id)
-            if _slug(body) == KeyReused.slug:  # the id keeps the answer that it has
+            identifier = UUID(body["command_id"])
+            if _keeps(results.get(identifier), body):
                 continue
-            results[UUID(body["command_id"])] = body
+            results[identifier] = body
             if record.timestamp >= restored_to.timestamp() * 1000:
-                lost.add(UUID(body["command_id"]))
+                lost.add(identifier)
         self.topics = await reader.beginning_with(f"{name}.commands.")
         places = await reader.places(self.topics)
         async for record in reader.records(places, since):
-            await self._command(record, results)
+            self._command(record, results)
         if not lost <= self.answered.keys():
             async for record in reader.records(places, None):
-                await self._command(record, results)
+                self._command(record, results)
         self.answered = {each: self.answered[each] for each in results if each in self.answered}
 
-    async def _command(self, record: Any, results: Mapping[UUID, Any]) -> None:
-        runtime = self._runtime
-        client = record.topic.rpartition(".commands.")[2]
-        registered = await runtime.clients.get(client)
-        found = arrived(runtime, client, registered, record)
+    def _command(self, record: Any, results: Mapping[UUID, Any]) -> None:
+        runtime, client = self._runtime, record.topic.rpartition(".commands.")[2]
+        try:
+            said, _ = read(record.headers, record.value)
+        except BadEnvelope:
+            return
+        body = results.get(said.id)
+        if body is None:
+            return
+        then = inbound.client_then(runtime.service.commands, client, _slug(body))
+        found = arrived(runtime, client, then, record)
         if isinstance(found, inbound.DeadCommand):
             return
         asked = inbound.turned(found) if isinstance(found, inbound.RefusedCommand) else found.asked
-        body = results.get(asked.id)
-        if body is None:
-            return
         declared = found.declared
         if declared is not None:
             self._aggregates[asked.id] = declared.into.table.name
@@ -273,6 +277,14 @@ def stands_at(last: int, numbers: Iterable[Number]) -> int:
         if number > last and (not turned or number == last + 1):
             last = number
     return last
+
+
+def _keeps(given: Mapping[str, Any] | None, body: Mapping[str, Any]) -> bool:
+    """Whether a command's id keeps the answer that it was given before, or another's, rather than take this one."""
+    slug = _slug(body)
+    if slug == KeyReused.slug:
+        return True
+    return given is not None and (_slug(given) is None or slug in inbound.BY_REGISTRATION)
 
 
 def _slug(body: Mapping[str, Any]) -> str | None:

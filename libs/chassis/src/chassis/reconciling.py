@@ -67,9 +67,14 @@ class Told(BaseModel):
 
 
 class Held(BaseModel):
-    """A message of one request that waits, or a dead letter, with the id of the fact that it is."""
+    """A message of one request that waits, or a dead letter, with the id of the fact that it is.
+
+    `kind` says what waits: a fact of a `stream`, which holds up what was told after it, a client's `command`, or a
+    `reaction` of this service to what it decided. A dead letter has none.
+    """
 
     id: int
+    kind: str | None = None
     event_id: UUID | None
     stream: str | None = None
     sequence: int | None = None

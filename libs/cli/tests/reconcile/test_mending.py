@@ -19,8 +19,13 @@ def an_orphan(fact: Heard = CLOSED, service: str = "billing", slug: str = "not-b
     return Orphan(slug, REQUEST, "R-000042", f"{fact.type} {fact.id}", T0, "?", service, fact)
 
 
-def held(number: int, event: UUID = CLOSE, reason: str = "error", resolved_at: str | None = None) -> dict[str, Any]:
-    return {"id": number, "event_id": str(event), "reason": reason, "detail": "why", "resolved_at": resolved_at}
+def held(number: int, event: UUID = CLOSE, reason: str = "error", **more: Any) -> dict[str, Any]:
+    said = {"id": number, "event_id": str(event), "reason": reason, "detail": "why", "resolved_at": None}
+    return said | {"kind": "stream", "stream": CLOSED.topic} | more
+
+
+def command(number: int) -> dict[str, Any]:
+    return held(number, uuid4(), kind="command", stream="billing.commands.erp")
 
 
 def account(service: str = "billing", **more: Any) -> Account:
@@ -63,6 +68,34 @@ def test_what_waits_is_tried_again_and_the_message_itself_is_named_before_others
     assert mended(an_orphan(), behind)[0] == "waits: gap (why)"
 
 
+@pytest.mark.parametrize(
+    "other", [command(4), held(4, uuid4(), stream=None), held(4, uuid4(), kind="reaction", stream=None)]
+)
+def test_what_holds_up_no_fact_is_not_why_one_never_came(other: dict[str, Any]) -> None:
+    why = "never came: it has heard workflow.requests up to 6"
+    assert mended(an_orphan(), account(waiting=[other])) == (why, "throughline resend billing R-000042")
+    behind = account(waiting=[other, held(5, uuid4(), "gap")])
+    assert mended(an_orphan(), behind) == ("waits: gap (why)", "throughline waiting retry R-000042")
+
+
+@pytest.mark.parametrize("other", [command(4), held(4, uuid4())])
+def test_what_waits_behind_a_fact_is_not_why_nothing_came_of_it(other: dict[str, Any]) -> None:
+    heard = account(heard={"workflow.requests": 7}, waiting=[other])
+    assert mended(an_orphan(), heard) == ("heard, and nothing came of it: no command makes up for that", "?")
+
+
+def test_a_fact_that_was_heard_may_wait_in_what_it_caused_or_after_it_was_redelivered() -> None:
+    for each in (held(4, uuid4(), kind="reaction", stream=None), held(4, stream=None)):
+        heard = account(heard={"workflow.requests": 7}, waiting=[command(3), each])
+        assert mended(an_orphan(), heard)[0] == "waits: error (why)"
+
+
+def test_a_service_of_the_release_before_does_not_say_what_it_is_that_waits() -> None:
+    old = held(4, uuid4(), "gap")
+    del old["kind"]
+    assert mended(an_orphan(), account(waiting=[old]))[0] == "waits: gap (why)"
+
+
 def test_a_dead_letter_is_redelivered_whatever_has_been_heard_since() -> None:
     letters = account(heard={"workflow.requests": 9}, dead_letters=[held(3, uuid4()), held(8, reason="skipped")])
     assert mended(an_orphan(), letters) == (
@@ -77,8 +110,8 @@ def test_a_dead_letter_that_was_put_away_is_no_orphan_any_more() -> None:
 
 def test_a_mail_without_an_end_wants_a_sender() -> None:
     orphan = an_orphan(PLANNED, "notifications", "not-sent")
-    silent = account("notifications", heard={})
-    assert mended(orphan, silent, told=3)[1] == "python -m notifications --role sender"
+    for silent in (account("notifications", heard={}), account("notifications", heard={}, waiting=[command(1)])):
+        assert mended(orphan, silent, told=3)[1] == "python -m notifications --role sender"
     assert mended(orphan, account("notifications", waiting=[held(1)]), told=3)[1] == (
         "throughline waiting retry R-000042"
     )

@@ -7,11 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from chassis import mending
-from cli.reconcile.heard import Orphan
+from cli.reconcile.heard import Heard, Orphan
 
 PLANNED = "notifications.message-planned"
 MAIL_ENDS_WITHIN = timedelta(hours=3)
 """Longer than all attempts at a mail take; until then one that is planned is on its way."""
+
+
+_FACT, _REACTION = "stream", "reaction"
 
 
 def look_at(request: str) -> str:
@@ -28,6 +31,9 @@ class Held:
     reason: str
     detail: str
     put_away: bool = False
+    kind: str | None = None
+    """Of what waits: a fact of a `stream`, a client's `command`, a `reaction`."""
+    stream: str | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,6 +60,8 @@ def _held(rows: Iterable[Mapping[str, Any]]) -> list[Held]:
             row["reason"],
             row["detail"],
             row["resolved_at"] is not None,
+            row.get("kind", _FACT),
+            row["stream"],
         )
         for row in rows
     ]
@@ -74,9 +82,9 @@ def judged(orphan: Orphan, account: Account, told: int) -> Orphan | None:
     if letter is not None:
         mend = mending.redeliver(service, letter.id)
         return replace(orphan, why=f"dead letter {letter.id}: {_said(letter)}", mend=mend)
-    if account.waiting:
-        first = next((each for each in account.waiting if each.event_id == fact.id), account.waiting[0])
-        return replace(orphan, why=f"waits: {_said(first)}", mend=mending.retry(request))
+    waits = _held_up_by(fact, account)
+    if waits is not None:
+        return replace(orphan, why=f"waits: {_said(waits)}", mend=mending.retry(request))
     position = account.heard.get(fact.topic, 0)
     if position >= fact.sequence:
         return replace(orphan, why="heard, and nothing came of it: no command makes up for that")
@@ -86,11 +94,25 @@ def judged(orphan: Orphan, account: Account, told: int) -> Orphan | None:
     return replace(orphan, why=why, mend=mending.resend(service, request))
 
 
+def _held_up_by(fact: Heard, account: Account) -> Held | None:
+    """What waits and is why the effect is missing: the fact itself, or one before it; once it is decided, a reaction.
+
+    Clients' commands hold up no fact, nor does one that was redelivered and has no place on its stream any more.
+    """
+    itself = next((each for each in account.waiting if each.event_id == fact.id), None)
+    if itself is not None:
+        return itself
+    if account.heard.get(fact.topic, 0) >= fact.sequence:
+        return next((each for each in account.waiting if each.kind == _REACTION), None)
+    return next((each for each in account.waiting if each.kind == _FACT and each.stream is not None), None)
+
+
 def _ended(orphan: Orphan, account: Account) -> Orphan:
     """An effect that a service owes to a fact of its own: a mail that comes to no end."""
-    if account.waiting:
-        why = f"waits: {_said(account.waiting[0])}"
-        return replace(orphan, why=why, mend=mending.retry(orphan.request))
+    assert orphan.fact is not None
+    waits = _held_up_by(orphan.fact, account)
+    if waits is not None:
+        return replace(orphan, why=f"waits: {_said(waits)}", mend=mending.retry(orphan.request))
     return replace(orphan, why="no sender takes it", mend=mending.start(account.service, "sender"))
 
 
