@@ -85,7 +85,8 @@ def waiting_row(head: Any, body: bytes) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "id": 1, "event_id": uuid4(), "subject": TILL, "stream": None, "sequence": None, "record": body, "attempts": 1,
-        "headers": json.dumps(named), "envelope": json.dumps(kept), "first_at": datetime.now(UTC),
+        "headers": json.dumps(named), "envelope": json.dumps(kept), "first_at": datetime.now(UTC), "next_at": None,
+        "reason": "unknown",
     }  # fmt: skip
 
 
