@@ -5,18 +5,17 @@ from testkit.mutants.planted import hearing
 
 _CHASSIS = "libs/chassis/src/chassis"
 _FOLDING = f"{_CHASSIS}/folding.py"
-_MACHINE = "libs/chassis/tests/test_stream_machine.py"
 _BESIDE = "libs/chassis/tests/test_waiting_beside.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     mutant(
         "a request flows while another fact of it waits",
-        "L1",
+        "L2",
         _FOLDING,
         hearing.FLOWS,
         "                self._block(entry, None)\n",
         why="facts of other streams are decided before the one that waits",
-        tests=_MACHINE,
+        tests=f"{_BESIDE}::test_a_request_stays_blocked_until_all_of_its_waiting_facts_are_decided",
     ),
     mutant(
         "a client's command lets a request flow",
