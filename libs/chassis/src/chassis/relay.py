@@ -18,7 +18,7 @@ from chassis.database import Database
 from chassis.groups import BEGINNING, POLL, Group
 from chassis.kafka import options
 from chassis.lanes import Lane
-from chassis.lease import LEASE, Lease, LeaseLost
+from chassis.lease import LEASE, OLDEST, Lease, LeaseLost
 from chassis.pace import rest_after
 from chassis.publishing import Publisher
 from chassis.resend import Answers
@@ -45,12 +45,6 @@ _TOLD_AGAIN = 2000
 _TELL_AGAIN_AFTER = 30.0
 """Seconds after a change of lease or a failed send until nothing that was cut off can be written any more."""
 
-_OLDEST = (
-    "SELECT extract(epoch FROM clock_timestamp() - min(j.recorded_at))::float AS age FROM relay_cursor c "
-    "CROSS JOIN LATERAL ((SELECT recorded_at FROM journal j WHERE j.grp = c.grp AND j.seq > c.high "
-    "AND j.topic IS NOT NULL ORDER BY j.seq LIMIT 1) UNION ALL SELECT recorded_at FROM journal j "
-    "WHERE j.grp = c.grp AND j.seq = ANY(c.holes) AND j.topic IS NOT NULL) j"
-)
 _LATEST = (
     "SELECT DISTINCT ON (j.topic, j.key) j.grp, j.seq, j.topic, j.recorded_at FROM relay_cursor c CROSS JOIN LATERAL ("
     "SELECT grp, seq, topic, key, recorded_at FROM journal WHERE grp = c.grp AND seq > c.high - $2 ORDER BY seq "
@@ -102,7 +96,7 @@ class Relay:
 
     async def oldest_unsent(self) -> float:
         """Seconds since the oldest fact that is not published was recorded; 0 when there is none."""
-        rows = await self._database.read(_OLDEST)
+        rows = await self._database.read(OLDEST)
         return float(rows[0]["age"] or 0.0)
 
     async def run(self, stopping: asyncio.Event) -> None:
