@@ -141,6 +141,25 @@ async def test_what_is_overdue_and_which_dead_letters_are_open_is_measured(runti
 
 
 @pytest.mark.servers
+async def test_what_was_read_and_is_not_acknowledged_has_an_age_and_is_no_hole(runtime: Runtime) -> None:
+    await runtime.deciders["tills"].handle(toy.asked(uuid4(), toy.Add(1)))
+    await runtime.database.execute("UPDATE journal SET recorded_at = recorded_at - interval '9 s'")
+    read = "INSERT INTO relay_cursor (grp, high, holes, hole_xmax) SELECT grp, seq, ARRAY[seq], '{0}' FROM journal"
+    await runtime.database.execute(read)
+    await watching.look(runtime)
+    assert 9 <= measured("relay_oldest_unsent_seconds") < 60
+    assert measured("relay_holes") == 0
+    await runtime.database.execute(
+        "UPDATE relay_cursor SET high = high + 2, holes = holes || high + 1, hole_xmax = hole_xmax || '77'::text"
+    )
+    await watching.look(runtime)
+    assert measured("relay_holes") == 1
+    await runtime.database.execute("UPDATE relay_cursor SET holes = '{}', hole_xmax = '{}'")
+    await watching.look(runtime)
+    assert (measured("relay_oldest_unsent_seconds"), measured("relay_holes")) == (0, 0)
+
+
+@pytest.mark.servers
 async def test_a_call_is_in_hand_while_it_lasts_and_what_it_asks_to_wait_for_does_not_make_it_slow(
     runtime: Runtime, tmp_path: Path
 ) -> None:

@@ -231,7 +231,7 @@ async def test_a_topic_that_is_missing_holds_back_its_own_records_alone(
         await decider.handle(asked(till, Add(1)))
         await decider.handle(asked(other, Add(1)))
         await eventually(lambda: first.sent == 3)
-        await eventually(lambda: _held(database))
+        await eventually(lambda: _held(database, 1))
     async with running(relay(database, bell, kafka, prefix)) as second:
         for beside in (other, till):
             await decider.handle(asked(beside, Add(1)))
@@ -239,9 +239,37 @@ async def test_a_topic_that_is_missing_holds_back_its_own_records_alone(
         assert await second.oldest_unsent() > 0
         await make(kafka, f"{prefix}.toy.results.erp", 3)
         await eventually(lambda: second.sent == 3, within=30)
-        await eventually(lambda: _held(database, False))
+        await eventually(lambda: _held(database, 0))
         assert await second.oldest_unsent() == 0
     assert await published(kafka, topic) == {till: [1, 2, 3], other: [1, 2]}
+
+
+async def test_what_was_left_unsent_by_a_long_outage_comes_in_order_and_is_read_a_little_at_a_time(
+    database: Database, bell: Wakeup, kafka: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.relay._AGAIN", 3)
+    monkeypatch.setattr("chassis.relay._FEWEST", 250)
+    tills, decider = [uuid4() for _ in range(12)], toy.decider(database)
+    for _ in range(10):
+        await decider.handle_batch([asked(till, Add(1)) for till in tills])
+    async with running(relay(database, bell, kafka, prefix)):
+        await eventually(lambda: _held(database, 120))
+    fetched: list[int] = []
+    read = database.read
+
+    async def counted(sql: str, *given: Any) -> Any:
+        rows = await read(sql, *given)
+        fetched.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(database, "read", counted)
+    async with running(relay(database, bell, kafka, prefix)) as second:
+        await make(kafka, f"{prefix}.toy.tills", toy.PARTITIONS)
+        await eventually(lambda: second.sent >= 120, within=30)
+        await eventually(lambda: _held(database, 0))
+    assert max(fetched) <= 2 * 3 * toy.PARTITIONS
+    found = await published(kafka, f"{prefix}.toy.tills")
+    assert {till: firsts(sequences) for till, sequences in found.items()} == {till: [*range(1, 11)] for till in tills}
 
 
 async def test_a_row_that_cannot_be_read_is_told_of_and_holds_back_its_own_topic_of_a_group_alone(
@@ -280,6 +308,7 @@ async def test_the_latest_documents_are_told_again_after_a_change_of_lease(
     assert await published(kafka, topic) == {one: [1, 2, 2], other: [1, 1]}
 
 
-async def _held(database: Database, wanted: bool = True) -> Any:
-    rows = await database.read("SELECT coalesce(sum(cardinality(holes)), 0) AS held FROM relay_cursor")
-    return bool(rows[0]["held"]) is wanted
+async def _held(database: Database, wanted: int) -> bool:
+    """Whether so many numbers are kept below the cursors."""
+    rows = await database.read("SELECT coalesce(sum(cardinality(holes)), 0)::int AS held FROM relay_cursor")
+    return bool(rows[0]["held"] == wanted)

@@ -76,6 +76,7 @@ class Postgres:
     cursors: dict[int, tuple[int, list[int], list[str]]] = field(default_factory=dict)
     epoch: int = 0
     leased: bool = False
+    now: datetime = NOW
 
     def begin(self) -> None:
         self.open[self.next_xid] = []
@@ -104,14 +105,14 @@ class Postgres:
         self, highs: dict[int, int], missed: set[tuple[int, int]], since: tuple[datetime, datetime], limit: int
     ) -> list[Row]:
         """What `relay.POLL` finds: rows above the cursors and missed ones, either recorded `since` then."""
-        snapshot = {"xmin": min(self.open, default=self.next_xid), "xmax": self.next_xid, "now": NOW}
+        snapshot = {"xmin": min(self.open, default=self.next_xid), "xmax": self.next_xid, "now": self.now}
         late, later = since
         found = [row for row in self.rows if (row["grp"], row["seq"]) in missed and row["recorded_at"] >= later]
         for group, high in highs.items():
             above = [row for row in self.rows if row["grp"] == group and row["seq"] > high]
             above = [row for row in above if row["recorded_at"] >= late]
             found += sorted(above, key=lambda row: row["seq"])[:limit]
-        return [Row(snapshot | row) for row in found] or [Row(snapshot | {"seq": None, "data": None})]
+        return [Row(snapshot | row) for row in found] or [Row(snapshot | {"seq": None, "data": None, "personal": None})]
 
 
 REST = {
@@ -126,6 +127,10 @@ class Connected:
 
     server: Postgres
     life: Life
+    unsent: set[tuple[int, int]] = field(default_factory=set)
+    """What the rows of the cursors held as unsent when the lease was taken; not read again yet."""
+    read_again: list[int] = field(default_factory=list)
+    """How many of those each poll asked for."""
 
     async def read(self, sql: str, *given: Any) -> list[Row]:
         await self.life.passage()
@@ -134,7 +139,19 @@ class Connected:
         above, missed = dict(zip(groups, highs, strict=True)), set(zip(missing, numbers, strict=True))
         found = self.server.poll(above, missed, (since[0], since[1]), limit)
         await self.life.passage()
+        self.asked_for(missed & self.unsent, set(groups))
         return found
+
+    def asked_for(self, again: set[tuple[int, int]], read_on: set[int]) -> None:
+        """What earlier processes left unsent is read a little at a time, and before anything later of its group."""
+        for group in range(GROUPS):
+            some = sorted(n for of, n in again if of == group)
+            rest = {n for of, n in self.unsent - again if of == group}
+            assert len(some) <= relay._AGAIN
+            assert not rest or max(some) < min(rest)
+            assert not (some or rest) or group not in read_on
+        self.unsent -= again
+        self.read_again.append(len(again))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["Connected"]:
@@ -154,6 +171,8 @@ class Connected:
     async def fetch(self, sql: str, groups: int) -> list[dict[str, Any]]:
         await self.life.passage()
         kept = {group: self.server.cursors.get(group, (0, [], [])) for group in range(groups)}
+        for group, (_, holes, stamps) in kept.items():
+            self.unsent |= {(group, n) for n, stamp in zip(holes, stamps, strict=True) if stamp == "0"}
         return [{"grp": n, "high": high, "holes": holes, "hole_xmax": xmax} for n, (high, holes, xmax) in kept.items()]
 
     async def execute(self, sql: str, *_: Any) -> None:
@@ -388,7 +407,7 @@ def test_first_occurrences_are_in_order_and_complete_wherever_the_relay_dies(mon
     monkeypatch.setattr("chassis.relay._SLOW", 0)
     monkeypatch.setattr("chassis.relay._LIMIT", 3)
     monkeypatch.setattr("chassis.lanes._BACK_OFF", (0.0,))
-    monkeypatch.setattr("chassis.lanes.AGAIN", 2)
+    monkeypatch.setattr("chassis.relay._AGAIN", 2)
     run_state_machine_as_test(RelayMachine, settings=settings(max_examples=300, stateful_step_count=40))
 
 
@@ -412,3 +431,82 @@ def test_a_process_whose_clock_is_days_ahead_passes_over_nothing(monkeypatch: py
     told = [from_headers(record.headers).id for records in machine.kafka.log.values() for record in records]
     machine.teardown()
     assert sorted(told) == sorted(row["event_id"] for row in machine.server.rows)
+
+
+def die_with_everything_unsent(machine: RelayMachine) -> None:
+    """A process reads all facts of the first subject's group, publishes none, saves, and is gone for days."""
+    machine.lead()
+    [process] = machine.processes
+    facts = machine.server.last[1]
+    while machine.server.cursors.get(1, (0, [], []))[0] < facts:
+        process.sender.plans = [0]
+        machine._run(process, process.relay.step())
+        machine._run(process, process.relay._save())
+    process.life.dead = True
+    machine._run(process, asyncio.sleep(0))
+    assert len(machine.server.cursors[1][1]) == facts
+    machine.server.now += timedelta(days=3)
+
+
+def read_again_after_a_restart(machine: RelayMachine) -> list[int]:
+    """How many of a hundred facts that were left unsent each poll of the next process asks for."""
+    for _ in range(100):
+        machine.write_and_commit(SUBJECTS[0], STREAM, many=1)
+    die_with_everything_unsent(machine)
+    machine.lead()
+    [process] = machine.processes
+    for _ in range(4):
+        machine._run(process, process.relay.step())
+    machine.teardown()
+    return cast(list[int], cast(Any, process.relay._database).read_again)
+
+
+def test_what_is_unsent_at_a_restart_is_read_again_more_by_more_and_comes_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chassis.relay._SLOW", 0)
+    monkeypatch.setattr("chassis.lanes._BACK_OFF", (0.0,))
+    assert read_again_after_a_restart(RelayMachine()) == [20, 40, 40, 0]
+
+
+def test_of_large_rows_that_are_unsent_at_a_restart_fewer_are_read_again_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chassis.relay._SLOW", 0)
+    monkeypatch.setattr("chassis.lanes._BACK_OFF", (0.0,))
+    monkeypatch.setattr("chassis.relay._MOST_BYTES", 20 * len("{}") - 1)
+    assert read_again_after_a_restart(RelayMachine()) == [20, 20, 20, 20]
+
+
+def test_polls_that_bring_nothing_say_nothing_of_the_size_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chassis.relay._SLOW", 0)
+    machine = RelayMachine()
+    machine.lead()
+    [process] = machine.processes
+    for _ in range(9):
+        machine._run(process, process.relay.step())
+    for _ in range(40):
+        machine.write_and_commit(SUBJECTS[0], STREAM, many=1)
+    told = []
+    for _ in range(3):
+        machine._run(process, process.relay.step())
+        told.append(sum(len(records) for records in machine.kafka.log.values()))
+    machine.teardown()
+    assert told == [10, 30, 40]
+
+
+def test_a_number_that_appears_after_a_restart_goes_out_behind_what_was_left_unsent_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chassis.relay._SLOW", 0)
+    monkeypatch.setattr("chassis.relay._AGAIN", 2)
+    monkeypatch.setattr("chassis.lanes._BACK_OFF", (0.0,))
+    machine, (early, other) = RelayMachine(), (SUBJECTS[0], SUBJECTS[2])
+    machine.write_and_commit(early, STREAM, many=4)
+    late = machine.server.next_xid
+    machine.server.begin()
+    machine.server.write(late, early, STREAM)
+    machine.write_and_commit(other, STREAM, many=1)
+    die_with_everything_unsent(machine)
+    machine.server.end(late, commit=True)
+    machine.teardown()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from chassis.wakeup import FACTS, WAKES, Wakeup
@@ -86,6 +87,29 @@ async def test_without_a_direct_connection_it_polls_ever_slower_until_something_
     assert times[-1] >= 0.09
     wakeup.busy()
     assert await waited(wakeup, 60) < 0.05
+
+
+async def test_a_bell_that_was_cut_off_while_it_connected_is_heard_afterwards(
+    url: str, pair: tuple[Wakeup, Wakeup], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, cut_off, reached = pair[0], Wakeup(url), asyncio.Event()
+
+    async def hang(*_: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "fetchval", hang)
+        connecting = asyncio.create_task(cut_off.wait(0.01, FACTS))
+        await reached.wait()
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+    await cut_off.wait(0.01, FACTS)
+    waiting = asyncio.create_task(waited(cut_off, 0.45))
+    await asyncio.sleep(0)
+    one.committed(True, False)
+    assert await waiting < 0.4
+    await cut_off.close()
 
 
 async def test_a_listener_whose_connection_was_cut_listens_again(url: str, pair: tuple[Wakeup, Wakeup]) -> None:

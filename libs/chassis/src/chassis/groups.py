@@ -1,10 +1,12 @@
 """One group of the journal as the relay sees it: its cursor, and its rows under way, topic by topic."""
 
+import heapq
+import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chassis.holes import Cursor, saved
+from chassis.holes import UNSENT, Cursor, saved
 from chassis.lanes import Lane
 from chassis.lease import Kept
 from chassis.publishing import COLUMNS
@@ -30,7 +32,9 @@ class Group:
 
     def __init__(self, number: int, cursor: Cursor, make_lane: Callable[[str], Lane]) -> None:
         self.number = number
-        self.cursor = cursor
+        self.cursor = Cursor(cursor.high, {n: stamp for n, stamp in cursor.holes.items() if stamp != UNSENT})
+        self.inherited = {n for n, stamp in cursor.holes.items() if stamp == UNSENT}
+        """Numbers that a relay before this one read and got no acknowledgement for; not read again yet."""
         self.lanes: dict[str, Lane] = {}
         self.floor = BEGINNING
         """Nothing above the cursor was recorded before this."""
@@ -44,12 +48,12 @@ class Group:
     @property
     def unsent(self) -> list[int]:
         """Numbers that were read and are not acknowledged."""
-        return [n for lane in self.lanes.values() for n in lane.unsent]
+        return [*self.inherited, *(n for lane in self.lanes.values() for n in lane.unsent)]
 
     @property
     def full(self) -> bool:
-        """Whether it must not be read on: too much of it cannot be sent, or may still appear."""
-        return len(self.cursor.holes) + len(self.unsent) > _MOST_UNSENT
+        """Whether it must not be read on: too much cannot be sent, or may still appear, or is inherited."""
+        return bool(self.inherited) or len(self.cursor.holes) + len(self.unsent) > _MOST_UNSENT
 
     def row(self) -> Kept:
         """What its row should say."""
@@ -62,20 +66,40 @@ class Group:
             found = self.lanes[topic] = self._make_lane(topic)
         return found
 
-    def missed(self, ready: set[Lane]) -> list[int]:
-        """Numbers below the cursor to look for: those that may still appear, and those that may be sent again."""
-        return [*self.cursor.holes, *(n for lane in self.lanes.values() if lane in ready for n in lane.again)]
+    def missed(self, ready: set[Lane], most: int) -> list[int]:
+        """Numbers below the cursor to look for: those that may still appear, and the first that may be sent again.
+
+        Of the latter `most` of each ready lane, and as many that were inherited.
+        """
+        again = [n for lane in self.lanes.values() if lane in ready for n in lane.again(most)]
+        return [*self.cursor.holes, *heapq.nsmallest(most, self.inherited), *again]
 
     def missed_since(self, ready: set[Lane]) -> datetime:
         """No row of `missed` was recorded before this."""
         times = [min(lane.unsent.values()) for lane in self.lanes.values() if lane in ready and lane.unsent]
         if self.cursor.holes:
             times.append(self._holes_since)
+        if self.inherited:
+            times.append(BEGINNING)
         return before(min(times, default=self._polled_at))
 
-    def take(self, rows: Iterable[Any], xmin: int, xmax: int, ready: set[Lane], *, now: datetime, read: bool) -> None:
-        """Move the cursor over what a poll found (`read`: it asked above the cursor), and let ready lanes send it."""
+    def take(
+        self,
+        rows: Iterable[Any],
+        xmin: int,
+        xmax: int,
+        ready: set[Lane],
+        *,
+        now: datetime,
+        read: bool,
+        asked: Sequence[int],
+    ) -> None:
+        """Move the cursor over what a poll found, and let ready lanes send it.
+
+        The poll asked for all of `missed` (`asked`) and, if `read`, above the cursor.
+        """
         self._polled_at = now
+        self.inherited.difference_update(asked)
         was, found = self.cursor, list(rows)
         self.cursor = was.advanced((row["seq"] for row in found), xmin, xmax)
         if self.cursor.holes and not was.holes:
@@ -83,18 +107,25 @@ class Group:
         taken = sorted((row for row in found if row["seq"] <= self.cursor.high), key=lambda row: row["seq"])
         if read and self.cursor.jump is None:
             self.floor = before(min((row["recorded_at"] for row in taken), default=now))
-        self._hand_out(taken, ready)
+        self._hand_out(taken, ready, asked)
 
-    def _hand_out(self, rows: Sequence[Any], ready: set[Lane]) -> None:
+    def tell_again(self, row: Any) -> None:
+        """Let a row that was published go out once more, in its order."""
+        number = row["seq"]
+        if number <= self.cursor.high and number not in self.cursor.holes and number not in self.inherited:
+            self.lane(row["topic"]).unsent[number] = row["recorded_at"]
+
+    def _hand_out(self, rows: Sequence[Any], ready: set[Lane], asked: Sequence[int]) -> None:
         by_topic: dict[str, list[Any]] = {}
         for row in rows:
             if row["topic"] is not None:
                 by_topic.setdefault(row["topic"], []).append(row)
         ready.update(self.lane(topic) for topic in by_topic if topic not in self.lanes)
+        until = min(self.inherited, default=math.inf)
         for topic, lane in self.lanes.items():
             some = by_topic.get(topic, ())
             if lane in ready:
-                lane.take(self.number, some)
+                lane.take(self.number, some, asked, until)
             else:
                 lane.note(some)
 

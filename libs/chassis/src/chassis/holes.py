@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 JUMP = 10_000
 """More missing numbers than this in a row are not remembered one by one: the cursor waits before them instead."""
+UNSENT = 0
+"""The stamp of what was read and not acknowledged: a hole that is certain to appear, so it is never compared."""
 
 
 @dataclass(slots=True)
@@ -44,9 +46,9 @@ class Cursor:
 def saved(cursor: Cursor, unsent: Iterable[int] = ()) -> tuple[int, list[int], list[str]]:
     """(high, holes, their stamps) as the cursor's row keeps them.
 
-    What was read and not acknowledged is kept as a hole that is certain to appear: its stamp is never compared.
+    What was read and not acknowledged is kept among the holes, stamped UNSENT.
     """
-    stamps = {**dict.fromkeys(unsent, 0), **cursor.holes}
+    stamps = {**dict.fromkeys(unsent, UNSENT), **cursor.holes}
     numbers = sorted(stamps)
     return cursor.high, numbers, [str(stamps[n]) for n in numbers]
 

@@ -16,8 +16,6 @@ from chassis.publishing import NotSent, Publisher, Record, record_of
 
 log = structlog.get_logger(__name__)
 
-AGAIN = 500
-"""Rows of a lane that are read again at a time: they are held in memory, however long a topic cannot be written."""
 _BACK_OFF = (0.05, 0.2, 1.0, 3.0)
 
 
@@ -57,22 +55,24 @@ class Lane:
         """Seconds until a failed lane tries again."""
         return max(0.0, self._not_before - time.monotonic())
 
-    @property
-    def again(self) -> list[int]:
-        """The first numbers of what is unsent: so many are read again at a time."""
-        return heapq.nsmallest(AGAIN, self.unsent)
+    def again(self, most: int) -> list[int]:
+        """The first numbers of what is unsent."""
+        return heapq.nsmallest(most, self.unsent)
 
     def note(self, rows: Iterable[Any]) -> None:
         """Remember what was read and cannot be sent now."""
         self.unsent.update((row["seq"], row["recorded_at"]) for row in rows)
 
-    def take(self, group: int, rows: Sequence[Any]) -> None:
-        """Send what a poll found, `again` included, up to the first number that is still to be read again."""
-        for number in self.again:
-            del self.unsent[number]
-        until = min(self.unsent, default=None)
+    def take(self, group: int, rows: Sequence[Any], asked: Iterable[int], until: float) -> None:
+        """Send what a poll found that asked for these numbers again, up to the first one still to be read again.
+
+        That is one of this lane, or `until`: a number whose topic is not known yet.
+        """
+        for number in asked:
+            self.unsent.pop(number, None)
+        until = min([until, *self.unsent])
         self.note(rows)
-        first = rows if until is None else [row for row in rows if row["seq"] < until]
+        first = [row for row in rows if row["seq"] < until]
         if first:
             self.start(group, first)
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import asyncpg
 
 from chassis.database import AWAY, Database, Unavailable
-from chassis.holes import Cursor, loaded
+from chassis.holes import UNSENT, Cursor, loaded
 
 LEASE = timedelta(seconds=5)
 
@@ -29,6 +29,16 @@ _SAVE = (
     "WHERE c.grp = u.grp AND c.epoch <= $1 AND EXISTS (SELECT 1 FROM held) RETURNING 1) "
     "SELECT (SELECT count(*) FROM held) AS held, (SELECT count(*) FROM moved) AS moved"
 )
+
+OLDEST = (
+    "SELECT extract(epoch FROM clock_timestamp() - min(j.recorded_at))::float AS age FROM relay_cursor c "
+    "CROSS JOIN LATERAL ((SELECT recorded_at FROM journal j WHERE j.grp = c.grp AND j.seq > c.high "
+    "AND j.topic IS NOT NULL ORDER BY j.seq LIMIT 1) UNION ALL SELECT recorded_at FROM journal j "
+    "WHERE j.grp = c.grp AND j.seq = ANY(c.holes) AND j.topic IS NOT NULL) j"
+)
+"""Seconds since the oldest fact that is not published was recorded; null when there is none."""
+HOLES = f"SELECT coalesce(sum(cardinality(array_remove(hole_xmax, '{UNSENT}'))), 0)::int AS holes FROM relay_cursor"
+"""Numbers that may still appear, without what was read and is not acknowledged."""
 
 Kept = tuple[int, list[int], list[str]]
 """(high, holes, their stamps) of one group."""

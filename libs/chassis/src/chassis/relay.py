@@ -18,7 +18,7 @@ from chassis.database import Database
 from chassis.groups import BEGINNING, POLL, Group
 from chassis.kafka import options
 from chassis.lanes import Lane
-from chassis.lease import LEASE, Lease, LeaseLost
+from chassis.lease import LEASE, OLDEST, Lease, LeaseLost
 from chassis.pace import rest_after
 from chassis.publishing import Publisher
 from chassis.resend import Answers
@@ -32,6 +32,13 @@ log = structlog.get_logger(__name__)
 
 _LIMIT = 250
 """Rows of one group in one poll: of all groups together they are what a relay with much to tell holds in memory."""
+_FEWEST = 10
+"""So few are read at first, when nothing is known of their size."""
+_AGAIN = 500
+"""Rows of a lane that are read again at a time: they are held in memory, however long a topic cannot be written.
+
+So many, too, of what a relay before this one left unsent in a group. Of fewer where `_LIMIT` is cut down.
+"""
 _MOST_BYTES = 32 << 20
 """A poll that brought more than this is followed by smaller ones."""
 _SLOW = 0.05
@@ -45,12 +52,6 @@ _TOLD_AGAIN = 2000
 _TELL_AGAIN_AFTER = 30.0
 """Seconds after a change of lease or a failed send until nothing that was cut off can be written any more."""
 
-_OLDEST = (
-    "SELECT extract(epoch FROM clock_timestamp() - min(j.recorded_at))::float AS age FROM relay_cursor c "
-    "CROSS JOIN LATERAL ((SELECT recorded_at FROM journal j WHERE j.grp = c.grp AND j.seq > c.high "
-    "AND j.topic IS NOT NULL ORDER BY j.seq LIMIT 1) UNION ALL SELECT recorded_at FROM journal j "
-    "WHERE j.grp = c.grp AND j.seq = ANY(c.holes) AND j.topic IS NOT NULL) j"
-)
 _LATEST = (
     "SELECT DISTINCT ON (j.topic, j.key) j.grp, j.seq, j.topic, j.recorded_at FROM relay_cursor c CROSS JOIN LATERAL ("
     "SELECT grp, seq, topic, key, recorded_at FROM journal WHERE grp = c.grp AND seq > c.high - $2 ORDER BY seq "
@@ -84,7 +85,7 @@ class Relay:
         self._documents = list(documents)
         self._lease = Lease(database, partitions, lease)
         self._groups: dict[int, Group] = {}
-        self._limit = _LIMIT
+        self._limit = _FEWEST
         self._saved_at = 0.0
         self._tell_again_at: float | None = None
         self.sent = 0
@@ -102,7 +103,7 @@ class Relay:
 
     async def oldest_unsent(self) -> float:
         """Seconds since the oldest fact that is not published was recorded; 0 when there is none."""
-        rows = await self._database.read(_OLDEST)
+        rows = await self._database.read(OLDEST)
         return float(rows[0]["age"] or 0.0)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -123,6 +124,7 @@ class Relay:
         if cursors is None:
             return False
         self._groups = {number: Group(number, cursor, self._make_lane) for number, cursor in cursors.items()}
+        self._limit = min(_FEWEST, _LIMIT)
         self._saved_at = time.monotonic()
         self._tell_again_at = time.monotonic() + _TELL_AGAIN_AFTER
         log.info("relay_leads", epoch=self._lease.epoch)
@@ -158,13 +160,14 @@ class Relay:
         groups = self._groups.values()
         readable = {group for group in groups if not group.full}
         ready = {lane for lane in self._lanes() if lane.ready}
-        missed = [(group.number, n) for group in groups for n in group.missed(ready)]
+        most = max(1, _AGAIN * self._limit // _LIMIT)
+        missed = {group: group.missed(ready, most) for group in groups}
         rows = await self._database.read(
             POLL,
             [group.number for group in readable],
             [group.cursor.high for group in readable],
-            [number for number, _ in missed],
-            [n for _, n in missed],
+            [group.number for group, numbers in missed.items() for _ in numbers],
+            [n for numbers in missed.values() for n in numbers],
             min((group.floor for group in readable), default=BEGINNING),
             min((group.missed_since(ready) for group in groups), default=BEGINNING),
             self._limit,
@@ -176,13 +179,18 @@ class Relay:
         self._bound(rows)
         xmin, xmax, now = rows[0]["xmin"], rows[0]["xmax"], rows[0]["now"]
         for group in groups:
-            group.take(by_group.get(group.number, ()), xmin, xmax, ready, now=now, read=group in readable)
+            found = by_group.get(group.number, ())
+            group.take(found, xmin, xmax, ready, now=now, read=group in readable, asked=missed[group])
         await self._acknowledged(_SLOW)
         return bool(by_group)
 
     def _bound(self, rows: Sequence[Any]) -> None:
-        size = sum(len(row["data"] or "") for row in rows)
-        self._limit = max(10, self._limit // 4) if size > _MOST_BYTES else min(_LIMIT, self._limit * 2)
+        """Read fewer after a poll that brought too much, and more after one that brought enough to judge by."""
+        size = sum(len(row["data"] or "") + len(row["personal"] or "") for row in rows)
+        if size > _MOST_BYTES:
+            self._limit = max(_FEWEST, self._limit // 4)
+        elif len(rows) >= self._limit:
+            self._limit = min(_LIMIT, self._limit * 2)
 
     async def _acknowledged(self, seconds: float) -> None:
         """Wait for the batches that are out, for so long at most; failed ones have their documents told again."""
@@ -210,9 +218,7 @@ class Relay:
         if not self._documents:
             return
         for row in await self._database.read(_LATEST, self._documents, _TOLD_AGAIN):
-            group = self._groups[row["grp"]]
-            if row["seq"] <= group.cursor.high and row["seq"] not in group.cursor.holes:
-                group.lane(row["topic"]).unsent[row["seq"]] = row["recorded_at"]
+            self._groups[row["grp"]].tell_again(row)
 
     # -- the cursor's rows ---------------------------------------------------------------------------------------
 

@@ -85,9 +85,14 @@ class Wakeup:
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             self._listening = False
-            self._connection = await asyncpg.connect(self._url, timeout=5)
-            # One channel per schema: installations may share a database.
-            self._channel = await self._connection.fetchval("SELECT 'throughline_' || current_schema()")
+            connection = await asyncpg.connect(self._url, timeout=5)
+            try:
+                # One channel per schema: installations may share a database.
+                self._channel = await connection.fetchval("SELECT 'throughline_' || current_schema()")
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
         return self._connection
 
     async def _listen(self) -> None:

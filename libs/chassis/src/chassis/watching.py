@@ -6,17 +6,12 @@ from typing import TYPE_CHECKING
 
 from chassis import telemetry
 from chassis.database import Unavailable
+from chassis.lease import HOLES, OLDEST
 
 if TYPE_CHECKING:
     from chassis.service import Runtime
 
 _EVERY = 5.0
-_UNSENT = (
-    "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(j.recorded_at)), 0)::float AS age, "
-    "(SELECT coalesce(sum(cardinality(holes)), 0) FROM relay_cursor)::int AS holes FROM relay_cursor c "
-    "CROSS JOIN LATERAL (SELECT recorded_at FROM journal j WHERE j.grp = c.grp AND j.seq > c.high "
-    "AND j.topic IS NOT NULL ORDER BY j.seq LIMIT 1) j"
-)
 _WAITS = (
     "SELECT reason, count(*)::int AS messages, extract(epoch FROM clock_timestamp() - min(first_at))::float AS age "
     "FROM waiting GROUP BY reason"
@@ -38,9 +33,10 @@ async def run(runtime: "Runtime") -> None:
 
 async def look(runtime: "Runtime") -> None:
     """Read the ages once. Raises Unavailable."""
-    (unsent,) = await runtime.database.read(_UNSENT)
-    telemetry.RELAY_OLDEST_UNSENT_SECONDS.set(unsent["age"])
-    telemetry.RELAY_HOLES.set(unsent["holes"])
+    (unsent,) = await runtime.database.read(OLDEST)
+    telemetry.RELAY_OLDEST_UNSENT_SECONDS.set(unsent["age"] or 0.0)
+    (missed,) = await runtime.database.read(HOLES)
+    telemetry.RELAY_HOLES.set(missed["holes"])
     waits = await runtime.database.read(_WAITS)
     telemetry.WAITING_MESSAGES.clear()
     for row in waits:
