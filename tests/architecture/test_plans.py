@@ -24,6 +24,7 @@ from chassis import (
     history,
     housekeeping,
     lease,
+    positions,
     relay,
     resend,
     skipping,
@@ -78,6 +79,7 @@ def of_aggregate(name: str, aggregate: Aggregate[Any]) -> Iterator[tuple[str, st
     )  # fmt: skip
     sql, _ = Reader(aggregate).query([UUID(int=1)], wanted)
     yield f"read {table}", sql
+    yield f"await {table}", positions.told_or_heard(aggregate)
     yield f"save {table}", written(applying.save_part(aggregate.table)[0])
     yield f"lock {table}", agenda._LOCK.format(table=table)
     yield f"sweep {table}", agenda._DUE.format(table=table, name=aggregate.name, limit=agenda._LIMIT)
@@ -98,6 +100,7 @@ def of_chassis() -> Iterator[tuple[str, str]]:
         (waiting, ("DUE", "_OF_SUBJECT", "_PUT_OFF", "_RETRY")),
         (groups, ("POLL",)),
         (lease, ("OLDEST",)),
+        (positions, ("_KEPT",)),
         (relay, ("_LATEST",)),
         (skipping, ("_ROW", "_BEFORE")),
         (resend, ("_ALL", "_FACTS")),

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
@@ -13,11 +14,14 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from chassis import door, http
+from chassis.asked import Asked, Outcome
 from chassis.clients import Client
+from chassis.decider import Decider
 from chassis.ids import new_id
 from chassis.inbound import Arrived, inbound
 from chassis.service import Runtime
 from testkit import toy, toyservice
+from testkit.eventually import eventually
 
 pytestmark = pytest.mark.servers
 
@@ -353,6 +357,28 @@ async def test_who_may_not_read_does_not_wait_for_a_position_either(client: Any,
     never = {"throughline-position": f"toy.tills/{till}@9", "prefer": "wait=1"}
     stranger = {"authorization": f"Bearer {token('ann', 'facts:read')}"}
     problem(await client.get(f"/toy/v1/tills/{till}", headers={**never, **stranger}), 403, "insufficient-scope")
+
+
+async def test_a_command_that_waits_for_a_request_is_decided_when_that_is_here_and_not_all_the_time(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries, handle = Counter[UUID](), Decider.handle
+
+    async def counted(self: Decider[Any], asked: Asked) -> Outcome:
+        tries[asked.subject] += 1
+        return await handle(self, asked)
+
+    monkeypatch.setattr(Decider, "handle", counted)
+    till, never = uuid4(), uuid4()
+    wait = {"prefer": "wait=1"}
+    answer = await client.post(f"/toy/v1/tills/{never}/names/n", json={}, headers={**key(), **wait})
+    problem(answer, 404, "no-such-till")
+    assert tries[never] == 2
+    naming = asyncio.create_task(client.post(f"/toy/v1/tills/{till}/names/n", json={}, headers={**key(), **wait}))
+    await eventually(lambda: tries[till] == 1)
+    await client.post("/toy/v1/tills", json={"till_id": str(till), "amount": 3}, headers=key())
+    assert (await naming).status_code == 200
+    assert tries[till] <= 3
 
 
 async def test_a_read_or_command_can_wait_for_a_request_on_its_way(client: Any) -> None:

@@ -167,7 +167,7 @@ class _Endpoint:
         position = headers.get(b"throughline-position")
         if position is not None:
             with telemetry.waited_for(scope):
-                await positions.reach(self._runtime, position.decode("latin-1"), prefer)
+                await self._runtime.positions.reach(position.decode("latin-1"), prefer)
         asked = Asked(
             subject=subject,
             message=self._declared.translate(command, caller),
@@ -223,10 +223,14 @@ class _Endpoint:
 
     async def _in_time(self, outcome: Outcome, asked: Asked, prefer: str, scope: Scope) -> Outcome:
         """The outcome once everything is known here, or when the caller likes to wait no longer."""
-        deadline = time.monotonic() + positions.seconds_of(prefer)
-        while isinstance(outcome.refused, Unknown) and not self._declared.creates and time.monotonic() < deadline:
+        deadline, into = time.monotonic() + positions.seconds_of(prefer), self._declared.into
+        for rest in positions.rests():
+            left = deadline - time.monotonic()
+            if left <= 0 or self._declared.creates or not isinstance(outcome.refused, Unknown):
+                break
             with telemetry.waited_for(scope):
-                await asyncio.sleep(0.1)
+                here = await self._runtime.positions.here(into, asked.subject, left)
+                await asyncio.sleep(min(rest if here else 1.0, max(0.0, deadline - time.monotonic())))
             outcome = await self._decider.handle(asked)
         return outcome
 

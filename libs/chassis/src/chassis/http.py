@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -111,7 +112,8 @@ class _Endpoint:
         await self._guard(await caller_of(request))  # who may not see it does not hold the door open either
         if position is not None:
             with telemetry.waited_for(request.scope):
-                await positions.reach(runtime_of(request), position.decode("latin-1"), prefer)
+                await runtime_of(request).positions.reach(position.decode("latin-1"), prefer)
+        rests = islice(positions.rests(), 1, None)
         while True:
             try:
                 return await self._plan(request)
@@ -119,7 +121,7 @@ class _Endpoint:
                 if refused.status != 404 or time.monotonic() >= deadline:
                     raise
                 with telemetry.waited_for(request.scope):
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(next(rests))
 
 
 class Routes:

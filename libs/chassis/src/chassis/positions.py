@@ -2,25 +2,37 @@
 
 import asyncio
 import re
-import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import orjson
-from sqlalchemy import Table, bindparam, select
-
 from chassis.aggregate import Aggregate
-from chassis.database import Statement, statement
+from chassis.database import Database
 from chassis.problems import Problem
 
 if TYPE_CHECKING:
-    from chassis.service import Runtime
+    from chassis.service import Service
 
 MOST_SECONDS = 10.0
+MOST_WAITING = 500
+"""So many callers of a process wait at once; whoever comes beyond is answered at once that it is not there yet."""
 _USUAL_SECONDS = 5.0
+_EVERY = 0.05
+"""Seconds between two looks at what is waited for."""
 _POSITION = re.compile(r"^([a-z]+)\.([a-z.-]+)/([0-9a-f-]{36})@(\d{1,18})$")
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?", re.IGNORECASE)
+_TOLD_OR_HEARD = (
+    "SELECT u.n FROM unnest($1::uuid[], $2::text[], $3::bigint[]) WITH ORDINALITY AS u(id, topic, sequence, n) "
+    "JOIN {table} t ON t.id = u.id WHERE u.sequence <= greatest((t.heard ->> u.topic)::bigint, "
+    "CASE WHEN u.topic = '{topic}' THEN t.sequence END)"
+)
+_KEPT = (
+    "SELECT u.n FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS u(kind, id, sequence, n) "
+    "JOIN documents d ON d.kind = u.kind AND d.id = u.id WHERE d.sequence >= u.sequence"
+)
 
 
 def position(aggregate: Aggregate[Any], subject: UUID, sequence: int) -> str:
@@ -28,14 +40,15 @@ def position(aggregate: Aggregate[Any], subject: UUID, sequence: int) -> str:
     return f"{told_on(aggregate)}/{subject}@{sequence}"
 
 
-@cache
-def _heard_by(table: Table) -> Statement:
-    return statement(select(table.c.sequence, table.c.heard).where(table.c.id == bindparam("id")))
-
-
 def told_on(aggregate: Aggregate[Any]) -> str:
     """The topic that an aggregate tells on; for one that only notes, its name."""
     return next((kind.topic for kind in aggregate.codec.kinds if kind.topic), aggregate.name)
+
+
+@cache
+def told_or_heard(aggregate: Aggregate[Any]) -> str:
+    """Which of many positions the rows of an aggregate have told, or heard: their places, from 1."""
+    return _TOLD_OR_HEARD.format(table=aggregate.table.name, topic=told_on(aggregate))
 
 
 def seconds_of(prefer: str | None) -> float:
@@ -44,32 +57,104 @@ def seconds_of(prefer: str | None) -> float:
     return min(float(found[1]), MOST_SECONDS) if found else 0.0
 
 
-async def reach(runtime: "Runtime", wanted: str, prefer: str | None) -> None:
-    """Return once this service has heard (or told) the position; raises the 503 when it takes too long."""
+def rests() -> Iterator[float]:
+    """Seconds to rest before each further try of what is not known yet: none at first, then ever more."""
+    yield 0.0
+    for n in count():
+        yield min(0.1 * 2**n, 0.5)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Awaited:
+    topic: str
+    subject: UUID
+    sequence: int
+    reached: asyncio.Future[None]
+
+
+class Positions:
+    """Everybody who waits for a position in this process: one look at the tables serves them all."""
+
+    def __init__(self, service: "Service", database: Database) -> None:
+        self._aggregates = service.aggregates
+        self._references = service.references
+        self._database = database
+        self._awaited: dict[_Awaited, None] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    async def reach(self, wanted: str, prefer: str | None) -> None:
+        """Return once this service has heard (or told) the position; raises the 503 when it takes too long."""
+        awaited = _parsed(wanted)
+        if await self._reached([awaited]):
+            return
+        if not await self._comes(awaited, seconds_of(prefer) or _USUAL_SECONDS):
+            raise Problem("position-not-reached", f"{wanted} is not heard here yet", headers={"retry-after": "1"})
+
+    async def here(self, aggregate: Aggregate[Any], subject: UUID, seconds: float) -> bool:
+        """Wait so many seconds at most for something that is on its way; whether anything is here of it."""
+        awaited = _Awaited(told_on(aggregate), subject, 0, asyncio.get_running_loop().create_future())
+        return await self._comes(awaited, seconds)
+
+    async def _comes(self, awaited: _Awaited, seconds: float) -> bool:
+        """Whether it is reached in time; at once that it is not, when too many wait already."""
+        if len(self._awaited) >= MOST_WAITING:
+            return False
+        self._awaited[awaited] = None
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            async with asyncio.timeout(seconds):
+                await awaited.reached
+        except TimeoutError:
+            return False
+        finally:
+            del self._awaited[awaited]
+        return True
+
+    async def _look(self) -> None:
+        """Look again and again, for as long as anybody waits."""
+        while self._awaited:
+            await asyncio.sleep(_EVERY)
+            waiting = list(self._awaited)
+            if not waiting:
+                break
+            try:
+                for awaited in await self._reached(waiting):
+                    if not awaited.reached.done():
+                        awaited.reached.set_result(None)
+            except Exception as error:
+                for awaited in waiting:
+                    if not awaited.reached.done():
+                        awaited.reached.set_exception(error)
+
+    async def _reached(self, waiting: Sequence[_Awaited]) -> list[_Awaited]:
+        """Those that an aggregate of this service has told or heard so far, or its table of documents holds."""
+        found = set[int]()
+        columns = (
+            [each.subject for each in waiting],
+            [each.topic for each in waiting],
+            [each.sequence for each in waiting],
+        )
+        for aggregate in self._aggregates:
+            found.update(row["n"] - 1 for row in await self._database.read(told_or_heard(aggregate), *columns))
+        kept = [
+            (reference.kind, str(each.subject), each.sequence, n)
+            for n, each in enumerate(waiting)
+            if n not in found
+            for reference in self._references
+            if reference.topic == each.topic
+        ]
+        if kept:
+            found.update(row["n"] for row in await self._database.read(_KEPT, *zip(*kept, strict=True)))
+        return [waiting[n] for n in found]
+
+
+def _parsed(wanted: str) -> _Awaited:
     found = _POSITION.match(wanted)
     if found is None:
         raise Problem("bad-header", "Throughline-Position is no position")
-    topic, subject, sequence = f"{found[1]}.{found[2]}", found[3], int(found[4])
-    deadline = time.monotonic() + (seconds_of(prefer) or _USUAL_SECONDS)
-    while not await _reached(runtime, topic, subject, sequence):
-        if time.monotonic() >= deadline:
-            raise Problem("position-not-reached", f"{wanted} is not heard here yet", headers={"retry-after": "1"})
-        await asyncio.sleep(0.05)
-
-
-async def _reached(runtime: "Runtime", topic: str, subject: str, sequence: int) -> bool:
-    """Whether an aggregate of this service has told or heard so far, or its table of documents holds it."""
     try:
-        identifier = UUID(subject)
+        subject = UUID(found[3])
     except ValueError:
         raise Problem("bad-header", "Throughline-Position names no id") from None
-    for aggregate in runtime.service.aggregates:
-        for row in await runtime.database.fetch(_heard_by(aggregate.table), id=identifier):
-            told = int(row["sequence"]) if told_on(aggregate) == topic else 0
-            if max(told, int(orjson.loads(row["heard"]).get(topic, 0))) >= sequence:
-                return True
-    kinds = [each.kind for each in runtime.service.references if each.topic == topic]
-    if kinds:
-        query = "SELECT 1 FROM documents WHERE kind = ANY($1::text[]) AND id = $2 AND sequence >= $3"
-        return bool(await runtime.database.read(query, kinds, subject, sequence))
-    return False
+    return _Awaited(f"{found[1]}.{found[2]}", subject, int(found[4]), asyncio.get_running_loop().create_future())

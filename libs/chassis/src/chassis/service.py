@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import MetaData
 
 from chassis.aggregate import Aggregate
+from chassis.positions import Positions
 from chassis.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Runtime:
     callers: "Callers"
     health: "Health"
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    positions: Positions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.positions = Positions(self.service, self.database)
 
     @property
     def name(self) -> str:
