@@ -128,4 +128,22 @@ MUTANTS: tuple[Mutant, ...] = (
         why="a mail scanner that follows links decides",
         tests="tests/architecture/test_doors.py::test_nothing_that_decides_is_reached_by_get",
     ),
+    mutant(
+        "a process lets everybody wait",
+        "L1",
+        f"{_CHASSIS}/positions.py",
+        "        if len(self._awaited) >= MOST_WAITING:\n",
+        "        if len(self._awaited) >= 1_000 * MOST_WAITING:\n",
+        why="callers who wait for what does not come fill a process's memory",
+        tests=f"{_TESTS}/test_positions.py::test_who_comes_beyond_what_a_process_has_room_for_is_answered_at_once",
+    ),
+    mutant(
+        "a command that waits is decided again and again",
+        "L2",
+        f"{_CHASSIS}/commands.py",
+        "here = await self._runtime.positions.here(into, asked.subject, left)",
+        "here = into is not None",
+        why="a few hundred callers who wait keep all cores busy while Kafka is away",
+        tests=f"{_HTTP}::test_a_command_that_waits_for_a_request_is_decided_when_that_is_here_and_not_all_the_time",
+    ),
 )
