@@ -230,6 +230,7 @@ class _Endpoint:
                 break
             with telemetry.waited_for(scope):
                 here = await self._runtime.positions.here(into, asked.subject, left)
+                # Not here means that the time is over, or that too many wait: then it is decided once a second.
                 await asyncio.sleep(min(rest if here else 1.0, max(0.0, deadline - time.monotonic())))
             outcome = await self._decider.handle(asked)
         return outcome

@@ -122,7 +122,7 @@ class Positions:
                 for awaited in await self._reached(waiting):
                     if not awaited.reached.done():
                         awaited.reached.set_result(None)
-            except Exception as error:
+            except Exception as error:  # whatever it is, those who wait are told, and the next ones are looked for
                 for awaited in waiting:
                     if not awaited.reached.done():
                         awaited.reached.set_exception(error)
