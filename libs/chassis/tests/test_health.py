@@ -1,6 +1,10 @@
 """Health: lives, ready, started; each answered for what it says and nothing more."""
 
 import asyncio
+import contextlib
+import io
+import json
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -32,6 +36,27 @@ async def test_a_server_ends_as_soon_as_it_is_told_and_dates_its_answers(monkeyp
     server.stop()
     async with asyncio.timeout(20):
         await running
+
+
+class _Reader(io.StringIO):
+    """A standard output whose reader opens the port file at the first sign of a line."""
+
+    def __init__(self, port_file: Path) -> None:
+        super().__init__()
+        self._port_file = port_file
+        self.found: list[int] = []
+
+    def write(self, text: str) -> int:
+        self.found.append(json.loads(self._port_file.read_text())["port"])
+        return super().write(text)
+
+
+async def test_whoever_reads_that_a_process_listens_finds_its_port_file(tmp_path: Path) -> None:
+    server, port_file = serving.Server(Watched(Health()), host="127.0.0.1", port=0), tmp_path / "port"
+    with contextlib.redirect_stdout(_Reader(port_file)) as reader:
+        serving.announce("toy", "api", server, port_file)
+    assert json.loads(reader.getvalue())["port"] == server.port
+    assert set(reader.found) == {server.port}
 
 
 async def test_a_process_is_ready_once_it_has_started_and_until_it_drains() -> None:
@@ -97,7 +122,7 @@ async def test_checks_are_asked_at_most_once_a_second() -> None:
 async def test_metrics_are_read_in_prometheus_form() -> None:
     status, text = await ask(Health(), "/metrics")
     assert status == 200
-    assert "# TYPE http_request_seconds histogram" in text
+    assert "# TYPE process_resident_memory_bytes gauge" in text
 
 
 async def test_a_process_without_an_api_serves_nothing_else() -> None:

@@ -110,10 +110,13 @@ class Watched:
 
 
 def announce(service: str, role: str, server: Server, port_file: Path | None) -> None:
-    """Say where this process listens: one JSON line on standard output, and `port_file` written as a whole."""
+    """Say where this process listens: one JSON line on standard output, `port_file` written as a whole before it.
+
+    Whoever has read the line finds the file.
+    """
     where = {"service": service, "role": role, "host": server.host, "port": server.port, "pid": os.getpid()}
-    print(orjson.dumps({"event": "listening", **where}).decode(), flush=True)
     if port_file is not None:
         unfinished = port_file.with_name(port_file.name + ".new")
         unfinished.write_bytes(orjson.dumps(where))
         unfinished.replace(port_file)
+    print(orjson.dumps({"event": "listening", **where}).decode(), flush=True)
