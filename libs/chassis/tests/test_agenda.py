@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -105,6 +105,87 @@ async def test_timers_fire_while_what_waits_cannot_be_decided(
     with pytest.raises(Unavailable):
         await agenda(database).sweep()
     assert len(await counted(database, till)) == 1
+
+
+@asynccontextmanager
+async def sweeping(database: Database, **stated: Any) -> AsyncIterator[None]:
+    """A sweep that goes on by itself, and ends in good order."""
+    ending = asyncio.Event()
+
+    async def wait(seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), seconds)
+        if ending.is_set():
+            raise Dies
+
+    sweeper = Agenda(database, {"tills": toy.decider(database)}, revive, **stated)
+    running = asyncio.create_task(sweeper.run(SimpleNamespace(wait=wait)))
+    try:
+        yield
+    finally:
+        ending.set()
+        with suppress(Dies):
+            await running
+
+
+async def waits(database: Database, count: int) -> None:
+    """So many messages wait, each for a till that is not there, and are due."""
+    one = uuid4()
+    await toy.decider(database).handle_batch(
+        [asked(one, Add(9)), *(asked(one, Forward(uuid4(), 1)) for _ in range(count))]
+    )
+    await database.execute("UPDATE waiting SET next_at = clock_timestamp()")
+
+
+async def test_a_timer_fires_while_what_waits_is_held_up(database: Database) -> None:
+    till, holding, let_go = uuid4(), asyncio.Event(), asyncio.Event()
+    await toy.decider(database).handle_batch([asked(till, Add(1))])
+    await waits(database, 1)
+
+    async def held(*_: object) -> None:
+        holding.set()
+        await let_go.wait()
+
+    async with sweeping(database, on_outcome=held):
+        try:
+            await asyncio.wait_for(holding.wait(), 15)
+            await toy.decider(database).handle_batch([asked(till, CountAt(utc_now()))])
+            await eventually(lambda: counted(database, till))
+        finally:
+            let_go.set()
+
+
+async def test_a_sweep_that_ends_finishes_the_request_in_hand_and_begins_no_other(database: Database) -> None:
+    tried, let_go = list[object](), asyncio.Event()
+    await waits(database, 3)
+
+    async def held(*outcome: object) -> None:
+        tried.append(outcome)
+        await let_go.wait()
+
+    async with sweeping(database, on_outcome=held):
+        await eventually(lambda: tried)
+        asyncio.get_running_loop().call_later(0.2, let_go.set)
+    assert (len(tried), let_go.is_set()) == (1, True)
+
+
+async def test_what_waits_is_tried_again_after_an_error_that_nobody_expected(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [RuntimeError("a mistake"), Unavailable("away")]
+    monkeypatch.setattr("chassis.agenda._AGAIN_AFTER", 0.01)
+    await waits(database, 3)
+
+    async def failing(*_: object) -> None:
+        if failures:
+            raise failures.pop()
+
+    async def nothing_waits() -> bool:
+        return not await database.read("SELECT FROM waiting")
+
+    async with sweeping(database, on_outcome=failing):
+        await eventually(nothing_waits)
+    assert failures == []
 
 
 async def test_nobody_is_woken_for_a_timer_before_it_is_committed(

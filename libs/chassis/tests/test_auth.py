@@ -202,7 +202,16 @@ async def test_what_is_no_key_set_replaces_no_key(
     (tmp_path / "jwks.json").write_text(answer)
     with capture_logs() as lines:
         await verifier.verify(token)
-    assert [line["event"] for line in lines] == ["keys_not_fetched"]
+    assert [line["event"] for line in lines if line["event"] != "key_not_readable"] == ["keys_not_fetched"]
+
+
+@pytest.mark.parametrize(
+    "odd", ["x", None, {}, {"kty": "AKP", "alg": "ML-DSA-44"}, {"kty": "RSA"}, {"kty": "EC", "crv": "P-999"}]
+)
+async def test_a_key_that_cannot_be_read_hides_no_other_of_its_set(issuer: Issuer, tmp_path: Path, odd: Any) -> None:
+    file = tmp_path / "mixed.json"
+    file.write_text(json.dumps({"keys": [odd, *issuer.key_set()["keys"]]}))
+    await Verifier(Keys(file.as_uri()), ISSUER, "throughline").verify(issuer.token("ann", ""))
 
 
 @pytest.mark.parametrize("answer", NO_KEY_SETS)

@@ -1,5 +1,6 @@
 """What waits, against real PostgreSQL: tried when it is due, in its order, and resting while it waits for another."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -330,24 +331,26 @@ async def test_a_sweep_goes_on_after_its_connection_was_cut_at_the_commit_of_wha
 ) -> None:
     one, two = uuid4(), uuid4()
     await toy.decider(database).handle_batch([asked(one, Add(5)), asked(one, Forward(two, 3))])
-    admin, cuts, waits = await database.connect(), 0, list[float]()
+    admin, looks, cuts = await database.connect(), await database.connect(), 0
+    monkeypatch.setattr("chassis.agenda._AGAIN_AFTER", 0.01)
 
     async def cut(name: str) -> None:
         nonlocal cuts
         if name == "commit.before" and cuts == 0:
             cuts += await admin.fetchval(
                 "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> $1",
+                looks.get_server_pid(),
             )
 
     async def wait(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 100 or await admin.fetchval("SELECT true FROM tills WHERE id = $1", two):
+        if await looks.fetchval("SELECT true FROM tills WHERE id = $1", two):
             raise Dies
 
     monkeypatch.setattr(failpoints, "armed", SimpleNamespace(reach=cut))
     with pytest.raises(Dies):
-        await agenda(database).run(SimpleNamespace(wait=wait))
+        await asyncio.wait_for(agenda(database).run(SimpleNamespace(wait=wait)), 30)
     await admin.close()
+    await looks.close()
     assert cuts > 0
     assert (await total(database, two), await listed(database, subject=None, after=0, limit=10)) == (3, [])

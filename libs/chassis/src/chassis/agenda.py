@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 _LIMIT = 500
 _LONGEST_SLEEP = timedelta(seconds=1)
 """What falls due within two seconds is told by whoever writes it (`waking.soon`); what is later is found in time."""
+_AGAIN_AFTER = 1.0
+"""Seconds until a database that could not be asked is asked again."""
 _HELD = 0.02
 """Seconds until what is due, but in another process's hands, is looked at again."""
 _RETRY = tuple(timedelta(seconds=s) for s in (1, 5, 30, 300))
@@ -77,6 +79,8 @@ class Agenda:
         self._revive = revive
         self._on_outcome = on_outcome
         self._failures: dict[UUID, int] = {}
+        self._reviving: asyncio.Task[None] | None = None
+        self._ending = False
         self._bursts: set[str] = set()
         """Aggregates of which the last sweep found a whole page."""
         self.fired = 0
@@ -84,32 +88,46 @@ class Agenda:
         """Seconds that the latest sweep's first timer was late."""
 
     async def run(self, woken: Woken) -> None:
-        """Sweep for ever, whenever something is due; a wake-up only looks when that is."""
-        while True:
-            try:
-                look = await self._look()
-                seconds = look.idle
-                if look.due:
-                    seconds = 0.0 if await self._sweep(look) else _HELD
-            except (Unavailable, UnknownOutcome, *AWAY, *LOST) as error:
-                log.warning("the agenda could not be swept: %s", error)
-                seconds = 1.0
-            await woken.wait(seconds)
+        """Sweep for ever, whenever something is due; a wake-up only looks when that is.
+
+        What waits is decided beside the timers: neither many that wait nor one whose row is held make a timer late.
+        """
+        try:
+            while True:
+                await woken.wait(await self._turn())
+        except asyncio.CancelledError:
+            if self._reviving is not None:
+                self._reviving.cancel()
+            raise
+        finally:
+            self._ending = True
+            if self._reviving is not None:
+                await asyncio.gather(self._reviving, return_exceptions=True)
+
+    async def _turn(self) -> float:
+        """One look, and what is due by it; seconds until the next."""
+        try:
+            look = await self._look()
+            if look.waits and (self._reviving is None or self._reviving.done()):
+                self._reviving = asyncio.create_task(self._beside())
+            found = await self._fired(look)
+        except (Unavailable, *AWAY, *LOST) as error:
+            log.warning("the agenda could not be swept: %s", error)
+            return _AGAIN_AFTER
+        return (0.0 if found else _HELD) if look.due else look.idle
 
     async def sweep(self) -> bool:
         """Decide what is due now: a page of each aggregate's timers, then what waits; whether anything was due."""
-        return await self._sweep(await self._look())
+        look = await self._look()
+        return bool(await self._fired(look) + (await self._waiting() if look.waits else 0))
 
     async def _look(self) -> "_Look":
         ahead, due, timers, waits = (await self._database.read(_NEXT, self._timed, list(self._deciders)))[0]
         idle = _LONGEST_SLEEP if ahead is None else min(_LONGEST_SLEEP, max(timedelta(0), ahead))
         return _Look(bool(due), idle.total_seconds(), timers, waits)
 
-    async def _sweep(self, look: "_Look") -> bool:
-        found = sum([await self._pages(self._deciders[name]) for name in look.timers])
-        if look.waits:
-            found += await self._waiting()
-        return found > 0
+    async def _fired(self, look: "_Look") -> int:
+        return sum([await self._pages(self._deciders[name]) for name in look.timers])
 
     async def _pages(self, decider: Decider[Any]) -> int:
         """A page of timers; of a burst two at once, so that one is decided here while PostgreSQL writes the other."""
@@ -197,9 +215,20 @@ class Agenda:
 
     # -- waiting messages ----------------------------------------------------------------------------------------
 
+    async def _beside(self) -> None:
+        """Decide a page of what waits, whatever comes of it; after an error not before a second has passed."""
+        try:
+            await self._waiting()
+        except Exception as error:
+            expected = isinstance(error, (Unavailable, UnknownOutcome, *AWAY, *LOST))
+            log.warning("what waits could not be decided: %s", error, exc_info=not expected)
+            await asyncio.sleep(_AGAIN_AFTER)
+
     async def _waiting(self) -> int:
         due = await self._database.read(DUE, list(self._deciders), _LIMIT)
         for row in due:
+            if self._ending:
+                break
             await self._drain(self._deciders[row["aggregate"]], row["subject"])
         return len(due)
 

@@ -17,7 +17,7 @@ import orjson
 import structlog
 from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
-from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from chassis.clients import Clients
 from chassis.clock import utc_now
@@ -121,7 +121,7 @@ class Keys:
         try:
             self._keys = _public_keys(await self._document())
             self._fetched_at = time.monotonic()
-        except (httpx2.HTTPError, OSError, ValueError, JoseError) as error:
+        except (httpx2.HTTPError, OSError, ValueError) as error:
             log.warning("keys_not_fetched", url=self._url, error=f"{type(error).__name__}: {error}")
             if not self._keys:
                 self._tried_at = time.monotonic() - _REFRESH_AT_MOST_EVERY + 1.0
@@ -138,20 +138,28 @@ class Keys:
 
 
 def _public_keys(document: Any) -> dict[str, RSAKey | ECKey | OKPKey]:
-    """Signature keys of the kinds that are allowed; symmetric ones are never taken.
+    """Signature keys of the kinds that are allowed; symmetric ones are never taken. Others are passed over.
 
-    Raises ValueError or JoseError for what is no key set, or one without any such key.
+    Raises ValueError for what is no key set, or one without any such key.
     """
+    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+        raise ValueError("no key set")
+    keys = [key for each in document["keys"] if (key := _public_key(each)) is not None]
+    if not keys:
+        raise ValueError("a key set without a public key for signatures")
+    return {str(key.kid or key.thumbprint()): key for key in keys}
+
+
+def _public_key(described: Any) -> RSAKey | ECKey | OKPKey | None:
+    """The key; None for one of another kind, and for one that cannot be read (RFC 7517, section 5)."""
     try:
-        wanted = [
-            key
-            for key in document["keys"]
-            if key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig" and "d" not in key
-        ]
-        keys = KeySet.import_key_set({"keys": wanted}).keys
-    except (LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"no key set: {type(error).__name__}: {error}") from error
-    return {str(key.kid or key.thumbprint()): key for key in keys if isinstance(key, RSAKey | ECKey | OKPKey)}
+        if described.get("kty") not in ("RSA", "EC", "OKP") or described.get("use", "sig") != "sig" or "d" in described:
+            return None
+        key = JWKRegistry.import_key(described)
+    except (JoseError, ValueError, LookupError, TypeError, AttributeError) as error:
+        log.warning("key_not_readable", error=f"{type(error).__name__}: {error}")
+        return None
+    return key if isinstance(key, RSAKey | ECKey | OKPKey) else None
 
 
 class Verifier:
