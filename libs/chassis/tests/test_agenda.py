@@ -1,7 +1,7 @@
 """Timers against real PostgreSQL: swept once and never early, those that fail looked at again later."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from chassis.agenda import Agenda
 from chassis.clock import utc_now
 from chassis.database import Database, Unavailable
 from chassis.history import history
+from chassis.waiting import of_subject
 from testkit import toy
 from testkit.eventually import eventually
 from testkit.scraping import measured
@@ -108,14 +109,17 @@ async def test_timers_fire_while_what_waits_cannot_be_decided(
 
 
 @asynccontextmanager
-async def sweeping(database: Database, **stated: Any) -> AsyncIterator[None]:
-    """A sweep that goes on by itself, and ends in good order."""
+async def sweeping(
+    database: Database, at_end: Callable[[], object] = lambda: None, **stated: Any
+) -> AsyncIterator[None]:
+    """A sweep that goes on by itself, and ends in good order; `at_end` is called when it knows that it ends."""
     ending = asyncio.Event()
 
     async def wait(seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(ending.wait(), seconds)
         if ending.is_set():
+            asyncio.get_running_loop().call_soon(at_end)
             raise Dies
 
     sweeper = Agenda(database, {"tills": toy.decider(database)}, revive, **stated)
@@ -163,9 +167,8 @@ async def test_a_sweep_that_ends_finishes_the_request_in_hand_and_begins_no_othe
         tried.append(outcome)
         await let_go.wait()
 
-    async with sweeping(database, on_outcome=held):
+    async with sweeping(database, let_go.set, on_outcome=held):
         await eventually(lambda: tried)
-        asyncio.get_running_loop().call_later(0.2, let_go.set)
     assert (len(tried), let_go.is_set()) == (1, True)
 
 
@@ -186,6 +189,24 @@ async def test_what_waits_is_tried_again_after_an_error_that_nobody_expected(
     async with sweeping(database, on_outcome=failing):
         await eventually(nothing_waits)
     assert failures == []
+
+
+async def test_a_request_whose_waiting_messages_cannot_be_tried_holds_up_no_other_and_rests(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await waits(database, 3)
+    [(broken,)] = await database.read("SELECT subject FROM waiting ORDER BY next_at, id LIMIT 1")
+
+    async def read(of: Database, aggregate: str, subject: UUID) -> list[Any]:
+        if subject == broken:
+            raise KeyError("traceparent")
+        return await of_subject(of, aggregate, subject)
+
+    monkeypatch.setattr("chassis.agenda.of_subject", read)
+    await agenda(database).sweep()
+    left = await database.read("SELECT subject, next_at > clock_timestamp() + interval '20 s' FROM waiting")
+    assert [tuple(row) for row in left] == [(broken, True)]
+    assert not await agenda(database).sweep()
 
 
 async def test_nobody_is_woken_for_a_timer_before_it_is_committed(

@@ -44,6 +44,10 @@ _DUE = LOCKED + (
 )
 """What is due by the statement's time: it stands still, so that the index is read no further than that."""
 _LOCK = LOCKED + "WHERE r.id = $1 FOR UPDATE SKIP LOCKED"
+_REST = (
+    "UPDATE waiting SET next_at = clock_timestamp() + interval '30 s' "
+    "WHERE aggregate = $1 AND subject = $2 AND next_at <= statement_timestamp()"
+)
 _LATER = "UPDATE wake SET at = clock_timestamp() + $2 WHERE subject = $1"
 
 
@@ -225,11 +229,18 @@ class Agenda:
             await asyncio.sleep(_AGAIN_AFTER)
 
     async def _waiting(self) -> int:
+        """Decide a page of what waits; a request for which that fails by a mistake rests, and holds up no other."""
         due = await self._database.read(DUE, list(self._deciders), _LIMIT)
         for row in due:
             if self._ending:
                 break
-            await self._drain(self._deciders[row["aggregate"]], row["subject"])
+            try:
+                await self._drain(self._deciders[row["aggregate"]], row["subject"])
+            except (Unavailable, UnknownOutcome, *AWAY, *LOST):
+                raise
+            except Exception:
+                log.exception("what waits for %s could not be tried", row["subject"])
+                await self._database.execute(_REST, row["aggregate"], row["subject"])
         return len(due)
 
     async def _drain(self, decider: Decider[Any], subject: UUID) -> None:

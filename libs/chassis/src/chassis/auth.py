@@ -121,7 +121,7 @@ class Keys:
         try:
             self._keys = _public_keys(await self._document())
             self._fetched_at = time.monotonic()
-        except (httpx2.HTTPError, OSError, ValueError) as error:
+        except (httpx2.HTTPError, OSError, ValueError, JoseError) as error:
             log.warning("keys_not_fetched", url=self._url, error=f"{type(error).__name__}: {error}")
             if not self._keys:
                 self._tried_at = time.monotonic() - _REFRESH_AT_MOST_EVERY + 1.0

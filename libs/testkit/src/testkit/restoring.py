@@ -95,8 +95,8 @@ async def stop(installation: Installation, service: str) -> None:
 async def start(installation: Installation, service: str) -> None:
     """Start it again, and return when it is ready."""
     process = installation.watch.processes[service]
-    process.wanted = True
     await asyncio.to_thread(installation.watch.start, process)
+    process.wanted = True  # no sooner: whoever looks after it would start it as well
     await installation.watch.ready()
 
 
