@@ -24,9 +24,16 @@ print(child.pid, flush=True)
 """
 
 
+def runs(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # it may go while it is read
+        return False
+
+
 def gone(pid: int, within: float = 30.0) -> bool:
     deadline = time.monotonic() + within
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+    while runs(pid):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
