@@ -173,7 +173,7 @@ async def test_a_sweep_that_ends_finishes_the_request_in_hand_and_begins_no_othe
 
 
 async def test_what_waits_is_tried_again_after_an_error_that_nobody_expected(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     failures = [RuntimeError("a mistake"), Unavailable("away")]
     monkeypatch.setattr("chassis.agenda._AGAIN_AFTER", 0.01)
@@ -189,6 +189,8 @@ async def test_what_waits_is_tried_again_after_an_error_that_nobody_expected(
     async with sweeping(database, on_outcome=failing):
         await eventually(nothing_waits)
     assert failures == []
+    told = [record.getMessage().partition(" for ")[0] for record in caplog.records if record.name == "chassis.agenda"]
+    assert told == ["what waits could not be decided: away", "what waits"]
 
 
 async def test_a_request_whose_waiting_messages_cannot_be_tried_holds_up_no_other_and_rests(

@@ -48,6 +48,7 @@ _REST = (
     "UPDATE waiting SET next_at = clock_timestamp() + interval '30 s' "
     "WHERE aggregate = $1 AND subject = $2 AND next_at <= statement_timestamp()"
 )
+"""What is due first is tried first: what fails by a mistake would be first for ever."""
 _LATER = "UPDATE wake SET at = clock_timestamp() + $2 WHERE subject = $1"
 
 
@@ -223,7 +224,7 @@ class Agenda:
         """Decide a page of what waits, whatever comes of it; after an error not before a second has passed."""
         try:
             await self._waiting()
-        except Exception as error:
+        except Exception as error:  # nobody awaits this task before the end: what is not told here is told by nobody
             expected = isinstance(error, (Unavailable, UnknownOutcome, *AWAY, *LOST))
             log.warning("what waits could not be decided: %s", error, exc_info=not expected)
             await asyncio.sleep(_AGAIN_AFTER)
@@ -238,7 +239,7 @@ class Agenda:
                 await self._drain(self._deciders[row["aggregate"]], row["subject"])
             except (Unavailable, UnknownOutcome, *AWAY, *LOST):
                 raise
-            except Exception:
+            except Exception:  # a mistake in one request's messages, or in the code that reads them
                 log.exception("what waits for %s could not be tried", row["subject"])
                 await self._database.execute(_REST, row["aggregate"], row["subject"])
         return len(due)
